@@ -1,0 +1,155 @@
+"""The second half of a step: penalties and optimizers applied to the stacked parameters, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnexp.arrays import Floats
+from nnexp.network.layout import Layout
+from nnexp.network.optimizers import Optimizer
+from nnexp.network.schedules import Schedule
+
+# Elements that an update works on at once: five float32 arrays of this size fit a second-level cache of 1 MB.
+BLOCK_ELEMENTS = 1 << 15
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of the stacked parameters small enough to stay in cache, as views; `rows` counts within its group."""
+
+    rows: slice
+    stack_rows: slice
+    theta: Floats
+    grad: Floats
+    slots: tuple[Floats, ...]
+    spare: Floats
+    decays: Floats | None  # lambda for weights, 0 for biases, (rows, cols); None where nobody is penalised
+
+
+class Group:
+    """The replicas that share an optimizer: one run of rows, updated together."""
+
+    def __init__(self, start: int, optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> None:
+        self.start, self.stop = start, start + len(optimizers)
+        self.optimizers, self.schedules = optimizers, schedules
+        self.rule = type(optimizers[0])
+        self.blocks: list[Block] = []
+        self._coefficients: list[Floats] = []
+
+    def prepare(self, first: int, steps: int, total: int, dtype: np.dtype[Any]) -> None:
+        """Compute what the steps first … first + steps - 1 (counted from 1) of a training of `total` need."""
+        t = np.arange(first, first + steps, dtype=np.float64)
+        lr = self._factors(t, total)[:, :, None] * _column(self.optimizers, "lr")
+        found = self.rule.coefficients(lambda field: _column(self.optimizers, field), lr, t[:, None, None])
+        full = [np.broadcast_to(each, (steps, each.shape[-2], 1)).astype(dtype) for each in found]
+        self._coefficients = [each[:, 0, 0] if each.shape[1] == 1 else each for each in full]
+
+    def _factors(self, t: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+        """Return the schedules' factors at steps t, (S, K), or (S, 1) where all replicas share one."""
+        schedules = self.schedules[:1] if len(set(self.schedules)) == 1 else self.schedules
+        return np.stack([schedule.factors(t, total) for schedule in schedules], axis=1)
+
+    def coefficients(self, step: int, rows: slice) -> list[Floats]:
+        """Return the coefficients of a prepared step for some rows: (rows, 1), or scalars where all rows agree."""
+        return [each[step] if each.ndim == 1 else each[step, rows] for each in self._coefficients]
+
+
+def _column(optimizers: Sequence[Optimizer], field: str) -> NDArray[np.float64]:
+    """Return one hyperparameter of each replica, (K, 1), or (1, 1) where all agree: the same bits, faster."""
+    values = [getattr(optimizer, field) for optimizer in optimizers]
+    return np.array(values[:1] if len(set(values)) == 1 else values, np.float64)[:, None]
+
+
+class Update:
+    """Penalties and optimizers of a stack whose replicas with the same optimizer stand together.
+
+    Args: groups: from `group_rows`. strengths: each replica's lambda. arrays: theta, grad (K, P) and slots (K, slots,
+    P). `penalty` (K,) holds each replica's lambda / (2 m) sum ‖W‖² before the last step, `squares` (K,) the squared
+    norm of its gradient at the last measured step.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        groups: Sequence[Group],
+        strengths: Sequence[float],
+        arrays: tuple[Floats, Floats, Floats],
+    ) -> None:
+        theta, grad, slots = arrays
+        self.groups = groups
+        self.penalised = any(strengths)
+        self.penalty: Floats = np.zeros(len(theta), theta.dtype)
+        self.squares: Floats = np.zeros(len(theta), theta.dtype)
+        self._paid: Floats = np.zeros(len(theta), theta.dtype)
+        spare = np.empty(min(BLOCK_ELEMENTS, theta.size), theta.dtype)
+        mask = layout.weight_mask(theta.dtype)
+        strength = np.asarray(strengths, theta.dtype)[:, None]
+        for group in groups:
+            for rows, cols in _cuts(group.stop - group.start, layout.size):
+                stack_rows = slice(group.start + rows.start, group.start + rows.stop)
+                part = theta[stack_rows, cols]
+                weighs = strength[stack_rows]
+                group.blocks.append(
+                    Block(
+                        rows=rows,
+                        stack_rows=stack_rows,
+                        theta=part,
+                        grad=grad[stack_rows, cols],
+                        slots=tuple(slots[stack_rows, number, cols] for number in range(group.rule.slots)),
+                        spare=spare[: part.size].reshape(part.shape),
+                        decays=weighs * mask[cols] if weighs.any() else None,
+                    )
+                )
+
+    def step(self, prepared: int, examples: int, *, measure: bool) -> None:
+        """Take a step with the gradients of a mini-batch's mean loss; `measure` fills `squares` first."""
+        if self.penalised:
+            self.penalty[:] = 0
+        if measure:
+            self.squares[:] = 0
+        for group in self.groups:
+            for block in group.blocks:
+                if block.decays is not None:
+                    self._penalise(block, block.decays, examples)
+                if measure:
+                    self.squares[block.stack_rows] += np.vecdot(block.grad, block.grad)
+                coefficients = group.coefficients(prepared, block.rows)
+                group.rule.update(block.theta, block.grad, block.slots, coefficients, block.spare)
+
+    def _penalise(self, block: Block, decays: Floats, examples: int) -> None:
+        paid, spare = self._paid[block.stack_rows], block.spare
+        np.multiply(block.theta, decays, out=spare)
+        spare *= spare.dtype.type(1 / examples)
+        np.add(block.grad, spare, out=block.grad)
+        np.vecdot(spare, block.theta, out=paid)  # one dot product a row: safe for equal bits
+        paid *= paid.dtype.type(0.5)
+        self.penalty[block.stack_rows] += paid
+
+
+def group_rows(optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> list[Group]:
+    """Return the groups of a stack whose replicas with the same optimizer stand together."""
+    groups, start = [], 0
+    for _, members in groupby(zip(optimizers, schedules, strict=True), key=lambda pair: type(pair[0])):
+        of_group, on_group = zip(*members, strict=True)
+        groups.append(Group(start, of_group, on_group))
+        start = groups[-1].stop
+    return groups
+
+
+def _cuts(rows: int, size: int) -> Iterator[tuple[slice, slice]]:
+    """Cut (rows, size) into blocks. How a row is cut depends on its size alone, never on its neighbours."""
+    if size >= BLOCK_ELEMENTS:
+        width = -(-size // -(-size // BLOCK_ELEMENTS))
+        for row in range(rows):
+            for start in range(0, size, width):
+                yield slice(row, row + 1), slice(start, min(start + width, size))
+    else:
+        height = BLOCK_ELEMENTS // size
+        for row in range(0, rows, height):
+            yield slice(row, min(row + height, rows)), slice(0, size)
