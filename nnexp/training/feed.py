@@ -1,0 +1,157 @@
+"""What a stack reads: mini-batches in each replica's own order, and the parts it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnexp.arrays import Floats, Integers
+from nnexp.data.splits import Part
+from nnexp.network.losses import Targets
+from nnexp.randomness import Purpose, stream
+from nnexp.training.metrics import Scale
+from nnexp.training.state import Problem, Replica
+
+
+class Reader:
+    """Reads rows and targets of examples given by index.
+
+    Args: replicas: K of them. sources: replica k reads what replica k % S reads.
+    """
+
+    def __init__(self, problem: Problem, replicas: Sequence[Replica], sources: int) -> None:
+        self.data, self.loss, self.sources = problem.data, problem.blueprint.loss, sources
+        self.dtype = np.dtype(problem.blueprint.dtype)
+        self.divisions = [problem.data.division(replica.seed) for replica in replicas[:sources]]
+        self.readers = np.arange(len(replicas)) % sources
+        shift, scale = (np.stack([getattr(each, name) for each in self.divisions]) for name in ("shift", "scale"))
+        self.plain = problem.data.shared  # standardised when they were stored
+        self.shift: Floats = shift[:, None].astype(self.dtype)
+        self.scale: Floats = scale[:, None].astype(self.dtype)
+
+    def rows(self, index: Integers, out: Floats) -> Floats:
+        """Fill out (S, B, n + 1) with the examples of an index (S, B)."""
+        np.take(self.data.rows, index, axis=0, out=out, mode="clip")
+        if not self.plain:
+            inputs = out[:, :, :-1]
+            inputs -= self.shift
+            inputs /= self.scale
+        return out
+
+    def targets(self, index: Integers) -> Targets:
+        """Return the targets of an index (S, m): labels (K, m), values (K, outputs, m)."""
+        if self.data.values is not None:
+            shift = np.array([[division.value_shift] for division in self.divisions])
+            scale = np.array([[division.value_scale] for division in self.divisions])
+            values = ((self.data.values[index] - shift) / scale).astype(self.dtype)
+            return Targets(None, self._spread(values)[:, None])
+        assert self.data.labels is not None
+        labels = self._spread(self.data.labels.take(index))
+        if self.loss.target_kind == "labels":
+            return Targets(labels, None)
+        if self.loss.target_kind == "binary":
+            return Targets(labels, labels[:, None].astype(self.dtype))
+        classes = np.arange(self.data.classes or 0)[:, None]
+        return Targets(labels, (labels[:, None] == classes).astype(self.dtype))
+
+    def _spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return what each source reads (S, …) as what each replica reads (K, …)."""
+        return values if self.sources == len(self.readers) else values[self.readers]
+
+    def scale_of(self, part: Part) -> Scale | None:
+        """Return what rmse and r2 of a part need; None for classes."""
+        if self.data.values is None:
+            return None
+        spread = np.array([division.value_scale for division in self.divisions])
+        found = [self.data.values[getattr(division.split, part)] for division in self.divisions]
+        variation = np.array([((values - values.mean()) ** 2).sum() for values in found]) / spread**2
+        return Scale(spread[self.readers], variation[self.readers])
+
+    def indices(self, part: Part) -> Integers:
+        """Return the examples of a part, (S, m)."""
+        return np.stack([getattr(division.split, part) for division in self.divisions])
+
+
+def cut(targets: Targets, start: int, stop: int) -> Targets:
+    """Return the targets of some consecutive examples, as views."""
+    return Targets(
+        None if targets.labels is None else targets.labels[:, start:stop],
+        None if targets.values is None else targets.values[:, :, start:stop],
+    )
+
+
+class Batches:
+    """The mini-batches of an epoch, in each replica's order. Replicas that read the same rows share them."""
+
+    def __init__(self, problem: Problem, replicas: Sequence[Replica]) -> None:
+        self.problem, self.replicas = problem, replicas
+        self.sources = _sources(problem, replicas)
+        self.reader = Reader(problem, replicas, self.sources)
+        self.train = self.reader.indices("train")  # (S, m)
+        self.examples = self.train.shape[1]
+        size = problem.training.batch_size
+        self.size = self.examples if size == "full" else min(int(size), self.examples)
+        self.steps = -(-self.examples // self.size)
+        self.sizes = {self.size, self.examples - (self.steps - 1) * self.size}
+        width = problem.data.rows.shape[1]
+        self._buffers = {size: np.empty((self.sources, size, width), self.reader.dtype) for size in self.sizes}
+
+    def epoch(self, number: int) -> Iterator[tuple[Floats, Targets]]:
+        """Yield rows (S, B, n + 1) and targets; the rows are overwritten by the next."""
+        order = self._order(number)
+        index = self.train[0].take(order) if self.problem.data.shared else np.take_along_axis(self.train, order, axis=1)
+        targets = self.reader.targets(index)
+        for start in range(0, self.examples, self.size):
+            stop = min(start + self.size, self.examples)
+            rows = self.reader.rows(index[:, start:stop], self._buffers[stop - start])
+            yield rows, cut(targets, start, stop)
+
+    def _order(self, epoch: int) -> Integers:
+        """Return positions in the training part, (S, m)."""
+        given, m = self.problem.order, self.examples
+        if given is not None:
+            return np.broadcast_to(given if given.ndim == 1 else given[epoch - 1], (self.sources, m))
+        if not self.problem.training.shuffle:
+            return np.broadcast_to(np.arange(m), (self.sources, m))
+        seeds = [replica.seed for replica in self.replicas[: self.sources]]
+        orders = {seed: stream(seed, Purpose.SHUFFLE, epoch).permutation(m) for seed in set(seeds)}
+        return np.stack([orders[seed] for seed in seeds])
+
+
+class Blocks:
+    """A part of the data in blocks for evaluation.
+
+    Their size follows from the part's size alone: the bits of a product's columns depend on how many there are. The
+    last block is filled up with a repeated example that does not count.
+    """
+
+    def __init__(self, problem: Problem, replicas: Sequence[Replica], part: Part, about: int) -> None:
+        self.sources = 1 if problem.data.shared else len(replicas)
+        reader = self.reader = Reader(problem, replicas, self.sources)
+        index = reader.indices(part)
+        self.examples = index.shape[1]
+        count = -(-self.examples // about)
+        self.size = -(-self.examples // count)
+        padding = np.repeat(index[:, -1:], count * self.size - self.examples, axis=1)
+        self._index = np.concatenate([index, padding], axis=1)
+        self._targets = reader.targets(self._index)
+        self.scale = reader.scale_of(part)
+        self._buffer = np.empty((self.sources, self.size, problem.data.rows.shape[1]), reader.dtype)
+
+    def __iter__(self) -> Iterator[tuple[Floats, Targets, int]]:
+        """Yield rows (S, B, n + 1), targets, and how many of the examples count."""
+        for start in range(0, self._index.shape[1], self.size):
+            rows = self.reader.rows(self._index[:, start : start + self.size], self._buffer)
+            yield rows, cut(self._targets, start, start + self.size), min(self.size, self.examples - start)
+
+
+def _sources(problem: Problem, replicas: Sequence[Replica]) -> int:
+    """Return the least S such that replica k reads what replica k % S reads, in the same order."""
+    shuffled = problem.training.shuffle and problem.order is None
+    read = [replica.seed if shuffled or not problem.data.shared else 0 for replica in replicas]
+    distinct = len(set(read))
+    regular = len(read) % distinct == 0 and all(seed == read[k % distinct] for k, seed in enumerate(read))
+    return distinct if regular else len(read)

@@ -1,0 +1,120 @@
+"""The settings of one trial: typed, complete and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from nnexp.component import Component, settings
+from nnexp.data.sources import Digits, Source
+from nnexp.errors import ConfigError, choose, require
+from nnexp.network.architecture import MLP
+from nnexp.network.dropout import Dropout, InvertedDropout
+from nnexp.network.initializers import He, Initializer
+from nnexp.network.losses import CrossEntropy, Loss
+from nnexp.network.optimizers import Adam, Optimizer
+from nnexp.network.penalties import L2, Penalty
+from nnexp.network.schedules import Constant, Schedule
+from nnexp.network.stack import Blueprint
+from nnexp.training.metrics import CLASSIFICATION, REGRESSION, direction_of
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What chooses the best epoch and ranks trials; the first best epoch wins ties.
+
+    Args: metric: a metric of every epoch, as val/acc. direction: `maximize` or `minimize`, as the metric is read.
+    Raises: ConfigError if the metric is unknown or the direction contradicts it.
+    """
+
+    metric: str = "val/acc"
+    direction: Direction = "maximize"
+
+    def __post_init__(self) -> None:
+        if self.metric.startswith("test/"):
+            raise ConfigError(f"objective.metric must not look at the test part, got {self.metric!r}")
+        choose(
+            "objective.metric", self.metric, {*CLASSIFICATION, *REGRESSION} - {"train/grad_norm", "train/weight_norm"}
+        )
+        choose("objective.direction", self.direction, ("maximize", "minimize"))
+        natural = direction_of(self.metric)
+        if self.direction != natural:
+            raise ConfigError(f"objective.direction must be {natural} for {self.metric}, got {self.direction!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long and in which portions a network trains.
+
+    Args: epochs: passes over the training part, >= 1. batch_size: examples a step, >= 1, or `full`; a last short batch
+    is kept. shuffle: a new order each epoch. record_every: epochs between records, >= 1; the first and the last epoch
+    are always recorded. dtype: `float32` or `float64`.
+    Raises: ConfigError if a value is out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int | Literal["full"] = 64
+    shuffle: bool = True
+    record_every: int = 1
+    dtype: Literal["float32", "float64"] = "float32"
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, "training.epochs", ">= 1", self.epochs)
+        if self.batch_size != "full":
+            valid = isinstance(self.batch_size, int) and self.batch_size >= 1
+            require(valid, "training.batch_size", "an integer >= 1 or full", self.batch_size)
+        require(self.record_every >= 1, "training.record_every", ">= 1", self.record_every)
+        choose("training.dtype", self.dtype, ("float32", "float64"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """Everything that determines a trial's numbers but the bytes of its data.
+
+    Raises: ConfigError if settings contradict each other.
+    """
+
+    seed: int = 0
+    architecture: MLP = field(default_factory=MLP)
+    initializer: Initializer = field(default_factory=He)
+    optimizer: Optimizer = field(default_factory=Adam)
+    loss: Loss = field(default_factory=CrossEntropy)
+    dropout: Dropout = field(default_factory=InvertedDropout)
+    l2: Penalty = field(default_factory=L2)
+    schedule: Schedule = field(default_factory=Constant)
+    dataset: Source = field(default_factory=Digits)
+    objective: Objective = field(default_factory=Objective)
+    training: Training = field(default_factory=Training)
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", ">= 0", self.seed)
+        self.dropout.keeps(len(self.architecture.hidden))
+        self.architecture.output_for(self.loss)
+        classes, kind, name = self.dataset.classes, self.loss.target_kind, self.loss.name
+        if kind != "values" and classes is None:
+            raise ConfigError(f"loss {name!r} learns classes, but dataset {self.dataset.name!r} is a regression")
+        if kind == "binary" and classes != 2:
+            raise ConfigError(f"loss {name!r} learns two classes, but dataset {self.dataset.name!r} has {classes}")
+        metrics = REGRESSION if classes is None else CLASSIFICATION
+        choose(f"objective.metric (dataset {self.dataset.name})", self.objective.metric, metrics)
+        if self.objective.metric.startswith("val/") and not self.dataset.validation:
+            raise ConfigError(f"objective.metric {self.objective.metric!r} needs dataset.validation > 0")
+
+    def resolved(self) -> TrialConfig:
+        """Return the config with the output's activation named, so that equal trials are equal configs."""
+        return replace(self, architecture=replace(self.architecture, output=self.architecture.output_for(self.loss)))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the config as plain data."""
+        plain: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            plain[name] = value.describe() if isinstance(value, Component) else value
+        return plain | {"objective": settings(self.objective), "training": settings(self.training)}
+
+    def blueprint(self, inputs: int) -> Blueprint:
+        """Return the shape of the trial's network for data with so many inputs."""
+        classes = self.dataset.classes
+        outputs = 1 if classes is None or self.loss.target_kind == "binary" else classes
+        return self.architecture.blueprint(inputs, outputs, self.loss, self.training.dtype)

@@ -1,0 +1,152 @@
+"""What a stack trains, and everything that changes while it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnexp.arrays import Flags, Floats, Integers
+from nnexp.data.prepared import Data
+from nnexp.data.splits import Part
+from nnexp.network.dropout import Dropout
+from nnexp.network.initializers import Initializer
+from nnexp.network.optimizers import Optimizer
+from nnexp.network.penalties import Penalty
+from nnexp.network.schedules import Schedule
+from nnexp.network.stack import Blueprint
+from nnexp.randomness import Purpose, stream
+from nnexp.training.metrics import CLASSIFICATION, REGRESSION
+from nnexp.training.settings import Objective, Training
+
+Outcome = Literal["finished", "diverged"]
+
+
+@dataclass(frozen=True)
+class Replica:
+    """What is a trial's own in a stack. start: parameters to start from, (P,), instead of drawn ones."""
+
+    seed: int
+    initializer: Initializer
+    optimizer: Optimizer
+    dropout: Dropout
+    penalty: Penalty
+    schedule: Schedule
+    start: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A stack's trials: what they share, and each one's own. Replicas with the same optimizer stand together.
+
+    order: positions in the training part, (m,) for all epochs or (epochs, m), instead of drawn or ascending ones.
+    """
+
+    blueprint: Blueprint
+    training: Training
+    objective: Objective
+    replicas: tuple[Replica, ...]
+    data: Data
+    order: Integers | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """All of a stack between two epochs; with the problem it determines everything that follows.
+
+    Random streams are functions of (seed, purpose, layer, epoch), so the epoch is all there is to know about them.
+
+    alive: positions in the problem's replicas, (K,). theta: (K, P). slots: what the optimizers keep, (K, slots, P); an
+    optimizer that keeps less than its neighbours leaves the rest alone. best_*: of the best epoch so far by the
+    objective; epoch 0 before there is one. best_values: its metrics, (K, metrics).
+    """
+
+    epoch: int
+    alive: Integers
+    theta: Floats
+    slots: Floats
+    best_theta: Floats
+    best_epoch: Integers
+    best_values: NDArray[np.float64]
+
+    def keep(self, stay: Flags) -> State:
+        """Return a state of the replicas that stay, in memory of its own."""
+        return replace(self, **{name: array[stay] for name, array in vars(self).items() if name != "epoch"})
+
+    def copy(self) -> State:
+        """Return a state that shares no memory with this one."""
+        return self.keep(np.ones(len(self.alive), np.bool_))
+
+
+@dataclass(frozen=True)
+class Records:
+    """What a stack's slice observed of one replica.
+
+    values: (epochs, metrics), in the order of the problem's metrics. times: when each record was made, seconds since
+    1970.
+    """
+
+    epochs: Integers
+    values: NDArray[np.float64]
+    times: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class End:
+    """How a replica left: after its last epoch, or because an epoch's numbers were not finite.
+
+    epoch: the last one. summary: metrics of the whole training. theta: parameters of the best epoch, (P,); for a
+    diverged replica those of its best epoch before, if it had one.
+    """
+
+    outcome: Outcome
+    epoch: int
+    summary: dict[str, float]
+    theta: Floats
+
+
+@dataclass
+class Slice:
+    """What `advance` observed, by position in the problem's replicas.
+
+    wall_seconds, cpu_seconds: a replica's equal share of each epoch's time. They alone differ from run to run.
+    """
+
+    records: dict[int, Records] = field(default_factory=dict)
+    ends: dict[int, End] = field(default_factory=dict)
+    wall_seconds: dict[int, float] = field(default_factory=dict)
+    cpu_seconds: dict[int, float] = field(default_factory=dict)
+
+
+def has_part(problem: Problem, part: Part) -> bool:
+    """Return whether there are examples in a part of the data."""
+    division = problem.data.division(problem.replicas[0].seed)
+    return len(getattr(division.split, part)) > 0
+
+
+def metrics_of(problem: Problem) -> tuple[str, ...]:
+    """Return the names of what is recorded each epoch, in order."""
+    names = REGRESSION if problem.data.classes is None else CLASSIFICATION
+    return tuple(name for name in names if has_part(problem, "validation") or not name.startswith("val/"))
+
+
+def begin(problem: Problem) -> State:
+    """Return the state before the first epoch."""
+    layout, dtype = problem.blueprint.layout, np.dtype(problem.blueprint.dtype)
+    starts = [
+        layout.draw(replica.initializer, stream(replica.seed, Purpose.INIT)) if replica.start is None else replica.start
+        for replica in problem.replicas
+    ]
+    theta = np.stack(starts).astype(dtype)
+    K = len(theta)
+    return State(
+        epoch=0,
+        alive=np.arange(K),
+        theta=theta,
+        slots=np.zeros((K, max(replica.optimizer.slots for replica in problem.replicas), layout.size), dtype),
+        best_theta=theta.copy(),
+        best_epoch=np.zeros(K, np.intp),
+        best_values=np.empty((K, len(metrics_of(problem)))),
+    )
