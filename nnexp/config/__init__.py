@@ -1,0 +1,1 @@
+"""Configuration: composed by Hydra, turned into plain data, checked into typed objects."""

@@ -1,0 +1,233 @@
+"""Plain data to typed objects: names are looked up in tables, types are checked strictly, unknown keys are errors."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from nnexp.component import Component
+from nnexp.data.sources import DATASETS
+from nnexp.errors import ConfigError, choose, require
+from nnexp.network.activations import ACTIVATIONS, Activation
+from nnexp.network.architecture import ARCHITECTURES, MLP
+from nnexp.network.dropout import DROPOUTS
+from nnexp.network.initializers import INITIALIZERS
+from nnexp.network.losses import LOSSES
+from nnexp.network.optimizers import OPTIMIZERS
+from nnexp.network.penalties import PENALTIES
+from nnexp.network.schedules import SCHEDULES
+from nnexp.training.metrics import direction_of
+from nnexp.training.settings import Objective, Training, TrialConfig
+
+# The groups of conf/ whose choices are components, and the table each is looked up in.
+TABLES: Mapping[str, Mapping[str, type[Component]]] = {
+    "architecture": ARCHITECTURES,
+    "initializer": INITIALIZERS,
+    "optimizer": OPTIMIZERS,
+    "loss": LOSSES,
+    "dropout": DROPOUTS,
+    "l2": PENALTIES,
+    "schedule": SCHEDULES,
+    "dataset": DATASETS,
+}
+
+ACTIVATION_HINT = get_type_hints(MLP)["activation"]  # a component below a component: looked up by name too
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor:
+    """Where stacks train. workers: processes, >= 1, or `auto`: one a core."""
+
+    workers: int | Literal["auto"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.workers != "auto":
+            require(int(self.workers) >= 1, "executor.workers", "an integer >= 1 or auto", self.workers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """Where MLflow records. uri: None is MLFLOW_TRACKING_URI, else SQLite under the root. experiment: MLflow's."""
+
+    uri: str | None = None
+    experiment: str = "nnexp"
+
+    def __post_init__(self) -> None:
+        require(bool(self.experiment.strip()), "tracking.experiment", "a name", self.experiment)
+        require(self.experiment != "Default", "tracking.experiment", "a name of its own", self.experiment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What the sweep is called. name: letters, digits, `_`, `-`, `.`; None is the experiment's, else `adhoc`."""
+
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        allowed = self.name is None or (self.name.strip("._-") and all(c.isalnum() or c in "._-" for c in self.name))
+        require(bool(allowed), "sweep.name", "made of letters, digits, '_', '-' and '.'", self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Where everything is written. root: a folder."""
+
+    root: str = "runs"
+
+    def __post_init__(self) -> None:
+        require(bool(self.root.strip()), "paths.root", "a folder", self.root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Settings that change no trial's numbers."""
+
+    executor: Executor
+    tracking: Tracking
+    sweep: Sweep
+    paths: Paths
+
+
+T = TypeVar("T")
+
+
+def build_trial(plain: Mapping[str, Any]) -> TrialConfig:
+    """Return the trial of a composed config, with every `auto` replaced by what it stands for.
+
+    Raises: ConfigError, one line, if anything is missing, unknown, of the wrong type, out of range or contradictory.
+    """
+    known = {field.name for field in fields(TrialConfig)}
+    _reject_unknown("", plain, known | {field.name for field in fields(RunSettings)})
+    given = {name: _given(plain, name) for name in known}
+    dataset = component("dataset", given["dataset"])
+    is_regression = dataset.classes is None  # type: ignore[attr-defined]
+    loss = _auto(given["loss"], "name", "mse" if is_regression else "cross_entropy")
+    objective = _auto(given["objective"], "metric", "val/rmse" if is_regression else "val/acc")
+    objective = _auto(objective, "direction", direction_of(str(_mapping("objective", objective).get("metric"))))
+    built = {name: component(name, value) for name, value in given.items() if name in TABLES and name != "loss"}
+    trial = TrialConfig(
+        seed=_check("seed", int, given["seed"]),
+        objective=build(Objective, "objective", objective),
+        training=build(Training, "training", given["training"]),
+        **built | {"loss": component("loss", loss)},  # type: ignore[arg-type]
+    )
+    return trial.resolved()
+
+
+def build_run(plain: Mapping[str, Any]) -> RunSettings:
+    """Return the settings of a composed config that change no trial's numbers.
+
+    Raises: ConfigError, one line, if anything is unknown, of the wrong type or out of range.
+    """
+    return RunSettings(
+        executor=build(Executor, "executor", _given(plain, "executor")),
+        tracking=build(Tracking, "tracking", _given(plain, "tracking")),
+        sweep=build(Sweep, "sweep", _given(plain, "sweep")),
+        paths=build(Paths, "paths", _given(plain, "paths")),
+    )
+
+
+def component(group: str, plain: Any) -> Component:
+    """Return the component that a group's plain data names."""
+    settings = dict(_mapping(group, plain))
+    table = TABLES[group]
+    name = choose(group, settings.pop("name", None), table)
+    return build(table[name], group, settings)
+
+
+def build(kind: type[T], path: str, plain: Any) -> T:
+    """Return a dataclass made of plain data whose keys are its fields.
+
+    Raises: ConfigError if a key is unknown or a value of the wrong type.
+    """
+    settings = _mapping(path, plain)
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    name = getattr(kind, "name", None)
+    _reject_unknown(path, settings, known, name if isinstance(name, str) else None)
+    hints = get_type_hints(kind)
+    return kind(**{key: _check(f"{path}.{key}", hints[key], value) for key, value in settings.items()})
+
+
+def _check(path: str, hint: Any, value: Any) -> Any:
+    if hint == ACTIVATION_HINT:
+        return _activations(path, value)
+    try:
+        return _adapter(hint).validate_python(_tuples(value), strict=True)
+    except ValidationError:
+        raise ConfigError(f"{path} must be {_words(hint)}, got {value!r}") from None
+
+
+def _activations(path: str, value: Any) -> Activation | tuple[Activation, ...]:
+    """Return activations from a name, a name with settings ({name: leaky_relu, slope: 0.1}), or a list of such."""
+    if isinstance(value, list | tuple):
+        return tuple(_activation(path, each) for each in value)
+    return _activation(path, value)
+
+
+def _activation(path: str, value: Any) -> Activation:
+    settings = dict(value) if isinstance(value, Mapping) else {"name": value}
+    name = choose(path, settings.pop("name", None), ACTIVATIONS)
+    return build(ACTIVATIONS[name], path, settings)
+
+
+def _given(plain: Mapping[str, Any], name: str) -> Any:
+    if name not in plain:
+        raise ConfigError(f"{name} is missing: it must have a value")
+    return plain[name]
+
+
+def _reject_unknown(path: str, plain: Mapping[str, Any], known: Any, name: str | None = None) -> None:
+    for key in plain:
+        if key not in known:
+            raise ConfigError(unknown_setting(f"{path}.{key}" if path else key, known, name))
+
+
+def unknown_setting(path: str, known: Any, name: str | None = None) -> str:
+    """Return the line that says which settings there are where an unknown one was given."""
+    group, _, key = path.rpartition(".")
+    where = f"{group} ({name})" if name else group
+    choices = ", ".join(sorted(known))
+    if not group:
+        return f"{key!r} is not a setting; there are: {choices}"
+    return f"{key!r} is not a setting of {where}; it has: {choices}" if choices else f"{where} has no setting {key!r}"
+
+
+def _mapping(path: str, plain: Any) -> Mapping[str, Any]:
+    if not isinstance(plain, Mapping):
+        raise ConfigError(f"{path} must be settings by name, got {plain!r}")
+    return plain
+
+
+def _auto(plain: Any, key: str, stands_for: str) -> Any:
+    if isinstance(plain, Mapping) and plain.get(key) == "auto":
+        return {**plain, key: stands_for}
+    return plain
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value
+
+
+@cache
+def _adapter(hint: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(hint)
+
+
+def _words(hint: Any) -> str:
+    """Return a type as the user knows it."""
+    simple = {int: "an integer", float: "a number", bool: "true or false", str: "a text", type(None): "null"}
+    if hint in simple:
+        return simple[hint]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin is tuple:
+        return {int: "a list of integers", float: "a list of numbers"}.get(arguments[0], "a list")
+    if origin in (Union, types.UnionType):
+        return " or ".join(_words(argument) for argument in arguments)
+    return str(hint)

@@ -1,0 +1,91 @@
+"""Hydra's composition, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nnexp.errors import ConfigError
+
+CONFIG_NAME = "config"
+
+
+def conf_folder() -> Path:
+    """Return where conf/ is: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parent / "conf"
+
+
+def unresolved(config: DictConfig) -> dict[str, Any]:
+    """Return a composed config without Hydra's own part, interpolations as they are written."""
+    found = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items() if key != "hydra"}
+
+
+def resolve(config: dict[str, Any]) -> dict[str, Any]:
+    """Return plain data with their interpolations resolved; data without any come back as they are."""
+    for path, text in texts(config):
+        if text == "???":
+            raise ConfigError(f"{path} has no value: give one with {path}=…")
+    if not any("${" in text for _, text in texts(config)):
+        return config
+    try:
+        found = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"cannot resolve an interpolation: {str(error).splitlines()[0]}") from None
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
+def texts(config: Any, path: str = "") -> list[tuple[str, str]]:
+    """Return every string in plain data with its dotted path."""
+    if isinstance(config, str):
+        return [(path, config)]
+    if isinstance(config, dict):
+        return [each for key, value in config.items() for each in texts(value, f"{path}.{key}" if path else str(key))]
+    if isinstance(config, list):
+        return [each for number, value in enumerate(config) for each in texts(value, f"{path}.{number}")]
+    return []
+
+
+class Composer:
+    """Composes conf/ with overrides, the way Hydra does for one job of a sweep.
+
+    Args: loader: Hydra's. hydra_overrides: those of Hydra's own settings, the same for all jobs.
+    """
+
+    def __init__(
+        self, loader: ConfigLoader, config_name: str = CONFIG_NAME, hydra_overrides: Sequence[str] = ()
+    ) -> None:
+        self.loader, self.config_name, self.hydra_overrides = loader, config_name, list(hydra_overrides)
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Return Hydra's own config for the overrides."""
+        return self.loader.load_configuration(
+            config_name=self.config_name,
+            overrides=[*self.hydra_overrides, *overrides],
+            run_mode=RunMode.RUN,
+        )
+
+    def choices(self, group: str) -> list[str]:
+        """Return the choices of a group; none if there is no such group."""
+        return list(self.loader.get_group_options(group, results_filter=ObjectType.CONFIG))
+
+    def stands_alone(self, group: str, choice: str) -> bool:
+        """Return whether a choice sets its own node only: it names no package and brings no defaults list."""
+        assert isinstance(self.loader, ConfigLoaderImpl)
+        found = self.loader.repository.load_config(f"{group}/{choice}")
+        if found is None:
+            return False
+        brings = [each for each in found.defaults_list or [] if not each.is_self()]
+        return not brings and found.header.get("package") in (None, group.replace("/", "."))
