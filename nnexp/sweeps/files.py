@@ -1,0 +1,39 @@
+"""The files of a trial: its config, its history and its weights, in a folder of its own."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from nnexp.arrays import Floats
+from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.plan import Trial
+
+
+def trial_folder(folder: Path, key: str) -> Path:
+    """Return where a trial's files are, below its sweep's folder."""
+    return folder / "trials" / key[:16]
+
+
+def write_trial(folder: Path, trial: Trial, result: TrialResult, weights: Mapping[str, Floats]) -> None:
+    """Write config.yaml, history.csv and weights.npz (W1, b1, … of the best epoch), all or none."""
+    final = trial_folder(folder, trial.key)
+    building = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    config = yaml.safe_dump(trial.config.describe(), sort_keys=False, allow_unicode=True)
+    (building / "config.yaml").write_text(config, encoding="utf-8")
+    with (building / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["epoch", *result.history])
+        writer.writerows(zip(result.epochs, *result.history.values(), strict=True))
+    with (building / "weights.npz").open("wb") as file:
+        np.savez(file, allow_pickle=False, **weights)
+    shutil.rmtree(final, ignore_errors=True)  # of a run that ended between these files and the ledger
+    building.replace(final)

@@ -1,0 +1,177 @@
+"""The plan: the ordered, frozen list of a sweep's trials, each with a key made of all that determines its numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nnexp import __version__
+from nnexp.data.prepared import Data, prepare
+from nnexp.data.sources import Source
+from nnexp.numerics import NUMERICS_VERSION
+from nnexp.training.settings import TrialConfig
+
+DataKey = tuple[Source, str]  # trials with the same dataset and dtype read the same arrays
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a plan.
+
+    key: SHA-256 of everything that determines its numbers. configuration: the same without the seed, which its repeats
+    share. chosen: what each axis chose. data: digest of the examples and their division.
+    """
+
+    position: int
+    key: str
+    configuration: str
+    chosen: Mapping[str, str]
+    config: TrialConfig
+    data: str
+
+    @cached_property
+    def label(self) -> str:
+        """What differs: `adam l2=0.1 keep=0.8 seed=2`."""
+        return " ".join(_assignment(key, value, self.chosen) for key, value in self.chosen.items()) or "trial"
+
+    @cached_property
+    def configuration_label(self) -> str:
+        """The label without the seed."""
+        return replace(self, chosen={key: value for key, value in self.chosen.items() if key != "seed"}).label
+
+    @property
+    def data_key(self) -> DataKey:
+        """Which arrays the trial reads."""
+        return self.config.dataset, self.config.training.dtype
+
+    def describe(self) -> dict[str, Any]:
+        """Return the trial as plain data."""
+        return {
+            "position": self.position,
+            "key": self.key,
+            "configuration": self.configuration,
+            "label": self.label,
+            "data": self.data,
+            "config": self.config.describe(),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep is to do. The same trials under the same name are the same sweep."""
+
+    name: str
+    overrides: tuple[str, ...]
+    axes: Mapping[str, Sequence[str]]
+    trials: tuple[Trial, ...]
+    merged: int = 0  # combinations that were the same trial as one before
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the trials' keys, in order."""
+        return digest([trial.key for trial in self.trials])
+
+    @property
+    def id(self) -> str:
+        """The name and the first digits of the hash."""
+        return f"{self.name}-{self.hash[:8]}"
+
+    @cached_property
+    def configurations(self) -> dict[str, list[Trial]]:
+        """The repeats of each configuration, in order."""
+        found: dict[str, list[Trial]] = {}
+        for trial in self.trials:
+            found.setdefault(trial.configuration, []).append(trial)
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return {
+            "sweep": self.name,
+            "hash": self.hash,
+            "nnexp": __version__,
+            "numerics": NUMERICS_VERSION,
+            "code": code_digest(),
+            "overrides": list(self.overrides),
+            "axes": {key: list(values) for key, values in self.axes.items()},
+            "merged": self.merged,
+            "trials": [trial.describe() for trial in self.trials],
+        }
+
+    def freeze(self, folder: Path) -> None:
+        """Write the plan into the sweep's folder, once, whole or not at all."""
+        path = folder / "plan.json"
+        if path.exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(self.describe(), indent=1, ensure_ascii=False) + "\n")
+
+
+def make_plan(
+    name: str,
+    configs: Sequence[tuple[TrialConfig, Mapping[str, str]]],
+    overrides: Sequence[str] = (),
+    axes: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Plan, dict[DataKey, Data]]:
+    """Return the plan of some trials, each with what it chose, and the data they read.
+
+    Combinations that make the same trial are merged into the first of them.
+    Raises: DataError if the data cannot be used.
+    """
+    seeds: dict[DataKey, list[int]] = {}
+    for config, _ in configs:
+        seeds.setdefault((config.dataset, config.training.dtype), []).append(config.seed)
+    data = {key: prepare(key[0], dict.fromkeys(of_key), key[1]) for key, of_key in seeds.items()}
+    trials: dict[str, Trial] = {}
+    for config, chosen in configs:
+        used = data[config.dataset, config.training.dtype].division(config.seed).digest
+        key, configuration = keys(config, used)
+        trials.setdefault(key, Trial(len(trials), key, configuration, chosen, config, used))
+    plan = Plan(name, tuple(overrides), axes or {}, tuple(trials.values()), len(configs) - len(trials))
+    return plan, data
+
+
+def _assignment(key: str, value: str, chosen: Mapping[str, str]) -> str:
+    """Return a choice as short as it is clear: a group's choice alone, a setting without its group."""
+    if "." not in key:
+        return f"{key}={value}" if key == "seed" else value
+    group, _, setting = key.rpartition(".")
+    if setting == "strength":
+        return f"{group}={value}"
+    alone = sum(other.rpartition(".")[2] == setting for other in chosen) == 1
+    return f"{setting if alone else key}={value}"
+
+
+def keys(config: TrialConfig, data: str) -> tuple[str, str]:
+    """Return a trial's key and its configuration's: SHA-256 of canonical JSON with and without the seed."""
+    described = config.describe()
+    fixed = {name: value for name, value in described.items() if name != "seed"}
+    key = digest({"config": described, "data": data, "numerics": NUMERICS_VERSION})
+    return key, digest({"config": fixed, "numerics": NUMERICS_VERSION})
+
+
+def digest(plain: Any) -> str:
+    """Return the SHA-256 of plain data as canonical JSON: sorted keys, no spaces, shortest digits of each number."""
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_digest() -> str:
+    """Return the SHA-256 of nnexp's own source files."""
+    sha, package = hashlib.sha256(), Path(__file__).resolve().parents[1]
+    for path in sorted(package.rglob("*.py")):
+        sha.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return sha.hexdigest()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file under a temporary name in its folder, then rename it."""
+    building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    building.write_text(text, encoding="utf-8")
+    building.replace(path)
