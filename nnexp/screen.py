@@ -1,0 +1,115 @@
+"""What commands print: progress, the leaderboard, where the seconds went, and where everything is."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nnexp.sweeps.execution import Progress
+from nnexp.sweeps.leaderboard import Row, cell, columns
+from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.plan import Trial
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def say(line: str = "") -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+class Ticker:
+    """Says how far a sweep is: a line every few seconds, on a terminal one line that changes."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.monotonic()
+        self._terminal = sys.stdout.isatty()
+        self._width = 0
+
+    def show(self, progress: Progress) -> None:
+        """Say it if it is time to."""
+        now = time.monotonic()
+        if now - self._last < (0.2 if self._terminal else SECONDS_BETWEEN_LINES):
+            return
+        self._last = now
+        share = progress.epochs_done / max(progress.epochs, 1)
+        left = (now - self._began) * (1 - share) / share if share else float("inf")
+        diverged = f", {progress.diverged} diverged" if progress.diverged else ""
+        done = f"{progress.trials_done} of {progress.trials} trials{diverged}, {share:.0%} of the epochs"
+        line = f"  {done}, {left:.0f} s left"
+        if self._terminal:
+            print("\r" + line.ljust(self._width), end="", flush=True)
+            self._width = len(line)
+        else:
+            say(line)
+
+    def close(self) -> None:
+        """Clear the line that changes."""
+        if self._terminal and self._width:
+            print("\r" + " " * self._width + "\r", end="", flush=True)
+
+
+def show_leaderboard(rows: Sequence[Row], top: int = 12) -> None:
+    """Print the best configurations as a table, mean ± standard deviation over seeds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = columns(rows)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("rank", justify="right")
+    table.add_column("configuration", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("n", justify="right")
+    diverged = any(row.diverged for row in rows)
+    if diverged:
+        table.add_column("diverged", justify="right")
+    for rank, row in enumerate(rows[:top], start=1):
+        counts = [str(row.n), *([str(row.diverged)] if diverged else [])]
+        table.add_row(str(rank), row.label, *(cell(row, name) for name in names), *counts)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console.print(table)
+    if len(rows) > top:
+        say(f"… and {len(rows) - top} more; all of them are in leaderboard.csv")
+
+
+def seconds_line(stages: Mapping[str, float]) -> str:
+    """Return where the seconds went: `start 0.4 s, compose 0.2 s, …`."""
+    return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items())
+
+
+def show_trial(trial: Trial, result: TrialResult) -> None:
+    """Print how a single trial went."""
+    objective = trial.config.objective.metric
+    if result.outcome == "diverged":
+        say(f"diverged in epoch {result.epoch} of {trial.config.training.epochs}: its cost or a metric is not finite")
+        return
+    best = int(result.summary["epoch_best"])
+    at_best = result.history[objective][result.epochs.index(best)]
+    say(f"best epoch by {objective}: {best} of {result.epoch}, {objective} {at_best:.4f}")
+    for name, value in result.summary.items():
+        if name.startswith("test/"):
+            say(f"  {name} {value:.4f}")
+    say(f"  {result.parameters} parameters, {result.wall_seconds:.2f} s of training")
+
+
+def shown_path(path: Path) -> str:
+    """Return a path as short as the current folder allows."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def how_to_look(uri: str, experiment_id: str) -> tuple[str, str]:
+    """Return the command that starts MLflow's UI on a store, and the link to the runs in it."""
+    view = f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    if uri.startswith(("http://", "https://")):
+        return f"open {uri}", f"{uri.rstrip('/')}{view}"
+    mlflow = shown_path(Path(sys.executable).with_name("mlflow"))
+    if uri.startswith("sqlite:///"):
+        uri = f"sqlite:///{shown_path(Path(uri.removeprefix('sqlite:///')))}"
+    return (
+        f"{shlex.quote(mlflow)} ui --workers 1 --backend-store-uri {shlex.quote(uri)}",
+        f"http://127.0.0.1:5000{view}",
+    )
