@@ -149,7 +149,7 @@ def build(kind: type[T], path: str, plain: Any) -> T:
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     name = getattr(kind, "name", None)
     _reject_unknown(path, settings, known, name if isinstance(name, str) else None)
-    hints = get_type_hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
     return kind(**{key: _check(f"{path}.{key}", hints[key], value) for key, value in settings.items()})
 
 
@@ -216,6 +216,11 @@ def _tuples(value: Any) -> Any:
 @cache
 def _adapter(hint: Any) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _words(hint: Any) -> str:

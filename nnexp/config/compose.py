@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -58,6 +61,22 @@ def texts(config: Any, path: str = "") -> list[tuple[str, str]]:
     return []
 
 
+class _ReadOnce(CachingConfigRepository):
+    """Reads each file once for all compositions: a third of a composition, and a plan made of one state of conf/."""
+
+    def __init__(self, delegate: IConfigRepository) -> None:
+        self.delegate = delegate
+        self.cache: dict[str, ConfigResult | None] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _ReadOnce:
+        return self  # Hydra copies its repository for every composition
+
+    def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
+        """Forget what was read: it is looked for elsewhere now."""
+        self.delegate.initialize_sources(config_search_path)
+        self.cache.clear()
+
+
 class Composer:
     """Composes conf/ with overrides, the way Hydra does for one job of a sweep.
 
@@ -67,7 +86,9 @@ class Composer:
     def __init__(
         self, loader: ConfigLoader, config_name: str = CONFIG_NAME, hydra_overrides: Sequence[str] = ()
     ) -> None:
+        assert isinstance(loader, ConfigLoaderImpl)
         self.loader, self.config_name, self.hydra_overrides = loader, config_name, list(hydra_overrides)
+        loader.repository = _ReadOnce(loader.repository)  # type: ignore[assignment]
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """Return Hydra's own config for the overrides."""
@@ -83,7 +104,6 @@ class Composer:
 
     def stands_alone(self, group: str, choice: str) -> bool:
         """Return whether a choice sets its own node only: it names no package and brings no defaults list."""
-        assert isinstance(self.loader, ConfigLoaderImpl)
         found = self.loader.repository.load_config(f"{group}/{choice}")
         if found is None:
             return False
