@@ -16,7 +16,7 @@ from nnexp.errors import NnexpError
 from nnexp.sweeps.files import write_trial
 from nnexp.sweeps.ledger import Ledger, TrialResult
 from nnexp.sweeps.plan import DataKey, Plan, Trial
-from nnexp.sweeps.workers import Done, Workers
+from nnexp.sweeps.workers import Done, Worker, work
 from nnexp.training.stacking import form_problem
 from nnexp.training.state import Problem, Records, State, metrics_of
 
@@ -37,6 +37,10 @@ class Stack:
     records: dict[int, list[Records]] = field(default_factory=dict)
     wall_seconds: dict[int, float] = field(default_factory=dict)
     cpu_seconds: dict[int, float] = field(default_factory=dict)
+
+    def submit(self, worker: Worker) -> Future[Done]:
+        """Let a worker train the next slice."""
+        return worker.submit(work, self.problem, self.state, self.epochs)
 
     @property
     def unfinished(self) -> bool:
@@ -112,22 +116,24 @@ def execute(
     """
     waiting = deque(_stack(trials, data) for trials in stacks)
     progress = Progress(sum(map(len, stacks)), epochs=sum(s.problem.training.epochs * len(s.trials) for s in waiting))
-    pool, running = Workers(min(workers, len(waiting)) or 1), dict[Future[Done], Stack]()
-    at_once = True
+    pool = [Worker() for _ in range(min(workers, len(waiting)))]
+    running: dict[Future[Done], tuple[Worker, Stack]] = {}
+    free, at_once = list(pool), True
     try:
         while waiting or running:
-            while waiting and pool.free:
-                stack = waiting.popleft()
-                running[pool.submit(stack.problem, stack.state, stack.epochs)] = stack
+            while waiting and free:
+                worker, stack = free.pop(), waiting.popleft()
+                running[stack.submit(worker)] = worker, stack
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                stack = running.pop(future)
+                worker, stack = running.pop(future)
                 result = _result(future, stack)
-                pool.release(future)
                 before = stack.state.epoch if stack.state is not None else 0
                 ended = stack.take_in(result)
                 if stack.unfinished:
-                    running[pool.submit(stack.problem, stack.state, stack.epochs)] = stack  # before anything slow
+                    running[stack.submit(worker)] = worker, stack  # before anything slow
+                else:
+                    free.append(worker)
                 results = _results(folder, stack, ended, result)
                 if results:
                     ledger.finish(plan.id, results)
@@ -136,7 +142,8 @@ def execute(
                 show(progress)
         at_once = False
     finally:
-        pool.stop(at_once=at_once)
+        for worker in pool:
+            worker.shutdown(wait=not at_once, cancel_futures=at_once)
 
 
 def _stack(trials: Sequence[Trial], data: dict[DataKey, Data]) -> Stack:
@@ -152,9 +159,8 @@ def _result(future: Future[Done], stack: Stack) -> Done:
         raise NnexpError(
             f"the worker of {what} was killed; finished trials are kept, the same command goes on"
         ) from None
-    except Exception as error:
-        message = f"{what} failed: {type(error).__name__}: {error}; finished trials are kept, the same command goes on"
-        raise NnexpError(message) from error
+    except RuntimeError as error:
+        raise NnexpError(f"{what} failed: {error}; finished trials are kept, the same command goes on") from None
 
 
 def _results(folder: Path, stack: Stack, ended: list[tuple[Trial, int]], done: Done) -> dict[str, TrialResult]:

@@ -1,4 +1,4 @@
-"""Workers: one single-process executor a core, each with one BLAS thread, gone when the parent is gone."""
+"""Workers: one process each, with one BLAS thread, gone when the parent is gone."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from queue import SimpleQueue
+from typing import Any
 
 from nnexp.training.advance import advance
 from nnexp.training.state import Problem, Slice, State, begin
@@ -26,6 +29,56 @@ ONE_THREAD = (
 )
 
 
+class Worker(Executor):
+    """An executor of one spawned process, whose death is an answer.
+
+    Python's own ProcessPoolExecutor waits for ever if its process is killed while it sends a result: its parent holds
+    the sending end of the pipe too, so the end of file never comes. Here it does, and only this worker's call fails.
+    """
+
+    def __init__(self) -> None:
+        context = get_context("spawn")
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_serve, args=(there,), daemon=True)
+        with _one_thread():
+            self._process.start()
+        there.close()
+        self._calls: SimpleQueue[tuple[Future[Any], Any] | None] = SimpleQueue()
+        threading.Thread(target=self._relay, daemon=True).start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call a function in the process; BrokenExecutor is the answer if it dies, RuntimeError if the call raises."""
+        future: Future[Any] = Future()
+        self._calls.put((future, (fn, args, kwargs)))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the process when it is done; at once if its calls are to be cancelled."""
+        if cancel_futures:
+            self._process.kill()
+        self._calls.put(None)
+        if wait:
+            self._process.join()
+
+    def _relay(self) -> None:
+        while (call := self._calls.get()) is not None:
+            future, work = call
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                self._here.send(work)
+                failure, value = self._here.recv()
+            except (EOFError, OSError):
+                self._process.join()
+                future.set_exception(BrokenExecutor(f"exit code {self._process.exitcode}"))
+            else:
+                if failure is None:
+                    future.set_result(value)
+                else:
+                    future.set_exception(RuntimeError(failure))
+        self._here.close()
+
+
 @dataclass(frozen=True)
 class Done:
     """What a worker returns of a slice."""
@@ -35,51 +88,39 @@ class Done:
     wall_seconds: float
 
 
+def work(problem: Problem, state: State | None, epochs: int) -> Done:
+    """Train a slice; without a state the training begins. Runs in a worker."""
+    began = time.perf_counter()
+    state, observed = advance(problem, begin(problem) if state is None else state, epochs)
+    return Done(state, observed, time.perf_counter() - began)
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Workers:
-    """Single-process executors; `submit` uses one that is free."""
-
-    def __init__(self, count: int) -> None:
-        context = get_context("spawn")
-        self._free = [ProcessPoolExecutor(1, mp_context=context, initializer=_live_with_parent) for _ in range(count)]
-        self._all = list(self._free)
-        self._busy: dict[Future[Done], ProcessPoolExecutor] = {}
-
-    @property
-    def free(self) -> int:
-        """How many workers have nothing to do."""
-        return len(self._free)
-
-    def submit(self, problem: Problem, state: State | None, epochs: int) -> Future[Done]:
-        """Train a slice on a free worker. Without a state the training begins."""
-        executor = self._free.pop()
-        with _one_thread():
-            future = executor.submit(work, problem, state, epochs)
-        self._busy[future] = executor
-        return future
-
-    def release(self, future: Future[Done]) -> None:
-        """Say that a slice is done and its worker free again."""
-        self._free.append(self._busy.pop(future))
-
-    def stop(self, *, at_once: bool) -> None:
-        """End the processes: when they are done, or at once."""
-        for executor in self._all:
-            if at_once:
-                for process in list((executor._processes or {}).values()):
-                    process.kill()
-            executor.shutdown(wait=not at_once, cancel_futures=True)
+def _serve(calls: connection.Connection[Any, Any]) -> None:
+    """In a worker: answer calls until there are no more. Ctrl-C is the parent's; where it ends, the worker ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    with suppress(EOFError, OSError):
+        while True:
+            fn, args, kwargs = calls.recv()
+            answer: tuple[str | None, Any]
+            try:
+                answer = None, fn(*args, **kwargs)
+            except Exception as error:
+                trace = "".join(traceback.format_tb(error.__traceback__)[-1:]).strip().replace("\n", " ")
+                answer = f"{type(error).__name__}: {error} ({trace})", None
+            calls.send(answer)
 
 
-def work(problem: Problem, state: State | None, epochs: int) -> Done:
-    """Train a slice; runs in a worker."""
-    began = time.perf_counter()
-    state, observed = advance(problem, begin(problem) if state is None else state, epochs)
-    return Done(state, observed, time.perf_counter() - began)
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager
@@ -95,16 +136,3 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _live_with_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when the parent ends, however it does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
