@@ -27,6 +27,7 @@ class MLP(Component):
     output: str = "auto"
 
     def __post_init__(self) -> None:
+        require(isinstance(self.hidden, tuple), "architecture.hidden", "a tuple of units", self.hidden)
         for units in self.hidden:
             require(units >= 1, "architecture.hidden", "a list of units, each >= 1", list(self.hidden))
         if isinstance(self.activation, tuple) and len(self.activation) != len(self.hidden):

@@ -38,7 +38,8 @@ class Result:
     blueprint: Blueprint
 
     def predict(self, X: ArrayLike) -> Floats:
-        """Return the best epoch's predictions for standardised inputs (B, n): probabilities or values, (B, outputs)."""
+        """Return the best epoch's predictions for standardised inputs (B, n): probabilities or standardised values, (B,
+        outputs)."""
         dtype = np.dtype(self.blueprint.dtype)
         return predict(self.blueprint, self.blueprint.layout.pack(self.best).astype(dtype), np.asarray(X, dtype))
 

@@ -16,7 +16,7 @@ from nnexp.network.optimizers import Adam, Optimizer
 from nnexp.network.penalties import L2, Penalty
 from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.stack import Blueprint
-from nnexp.training.metrics import CLASSIFICATION, REGRESSION, direction_of
+from nnexp.training.metrics import CLASSIFICATION, NORMS, REGRESSION, direction_of
 
 Direction = Literal["maximize", "minimize"]
 
@@ -35,9 +35,7 @@ class Objective:
     def __post_init__(self) -> None:
         if self.metric.startswith("test/"):
             raise ConfigError(f"objective.metric must not look at the test part, got {self.metric!r}")
-        choose(
-            "objective.metric", self.metric, {*CLASSIFICATION, *REGRESSION} - {"train/grad_norm", "train/weight_norm"}
-        )
+        choose("objective.metric", self.metric, {*CLASSIFICATION, *REGRESSION} - {*NORMS})
         choose("objective.direction", self.direction, ("maximize", "minimize"))
         natural = direction_of(self.metric)
         if self.direction != natural:
@@ -97,7 +95,7 @@ class TrialConfig:
             raise ConfigError(f"loss {name!r} learns classes, but dataset {self.dataset.name!r} is a regression")
         if kind == "binary" and classes != 2:
             raise ConfigError(f"loss {name!r} learns two classes, but dataset {self.dataset.name!r} has {classes}")
-        metrics = REGRESSION if classes is None else CLASSIFICATION
+        metrics = {*(REGRESSION if classes is None else CLASSIFICATION)} - {*NORMS}
         choose(f"objective.metric (dataset {self.dataset.name})", self.objective.metric, metrics)
         if self.objective.metric.startswith("val/") and not self.dataset.validation:
             raise ConfigError(f"objective.metric {self.objective.metric!r} needs dataset.validation > 0")

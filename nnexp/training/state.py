@@ -139,7 +139,8 @@ def begin(problem: Problem) -> State:
         layout.draw(replica.initializer, stream(replica.seed, Purpose.INIT)) if replica.start is None else replica.start
         for replica in problem.replicas
     ]
-    theta = np.stack(starts).astype(dtype)
+    with np.errstate(over="ignore"):  # weights too large for the type diverge in the first epoch
+        theta = np.stack(starts).astype(dtype)
     K = len(theta)
     return State(
         epoch=0,

@@ -1,0 +1,244 @@
+"""What holds for every component, as functions that raise AssertionError where it does not.
+
+The tests run them over the component tables; the fault tests run them on deliberately broken twins, which they must
+reject, so that no contract can pass emptily.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnexp.arrays import Floats
+from nnexp.data.prepared import Data, prepare
+from nnexp.data.splits import Split
+from nnexp.errors import ConfigError
+from nnexp.network.activations import Activation, Spare
+from nnexp.network.losses import Desk, Loss, Targets
+from nnexp.network.optimizers import SGD, Optimizer
+from nnexp.network.schedules import Constant
+from nnexp.network.update import group_rows
+from nnexp.training import Result, Training, TrialConfig, train
+from nnexp.training.advance import advance
+from nnexp.training.state import Problem, Slice, State, begin
+
+Numbers = dict[str, bytes]
+Float64s = NDArray[np.float64]
+Formula = Callable[[Any, Float64s, Float64s, dict[str, Float64s], int], Float64s]
+
+
+# gradient
+
+
+def assert_gradient(trial: TrialConfig, data: Data, *, directions: int = 3) -> None:
+    """The gradient is the slope of the cost along random directions, by central differences in float64.
+
+    All through `train`: one full batch whose cost is recorded before the update, and whose update, of gradient descent
+    with lr = 1, is the gradient. Dropout's mask is the same at every point: its stream knows seed and epoch alone.
+    """
+    whole = Training(epochs=1, batch_size="full", shuffle=False, dtype="float64")
+    trial = replace(trial, optimizer=SGD(lr=1.0), schedule=Constant(), training=whole)
+    rng = np.random.default_rng(11)
+    for _ in range(40):
+        slopes, measured, closer = _slopes(trial, data, rng, directions)
+        smooth = (np.abs(measured - closer) < 3e-7 * np.abs(measured)).all()  # else a kink lies between the points
+        if smooth and np.abs(slopes).min() > 1e-3:  # rectified outputs may all be 0: flat, which shows nothing
+            break
+    else:
+        raise AssertionError("kinks or flat everywhere, which shows nothing")
+    error = np.abs(slopes - measured) / np.abs(slopes)
+    assert error.max() < 1e-6, f"gradient {slopes}, but slope {measured}"
+
+
+def _slopes(trial: TrialConfig, data: Data, rng: np.random.Generator, directions: int) -> tuple[Float64s, ...]:
+    """Return slopes along random directions at a random place: from the gradient, measured, measured more closely."""
+    layout = trial.blueprint(data.inputs).layout
+    theta = rng.normal(0, 0.7, layout.size)
+    along = rng.normal(size=(directions, layout.size))
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    steps = np.array([1e-5, -1e-5, 5e-6, -5e-6])
+    points = np.concatenate([theta[None], *(theta + step * along for step in steps)])
+    results = train([trial] * len(points), data, initial=[layout.unpack(point) for point in points])
+    costs = np.array([result.history["train/cost"][0] for result in results])[1:].reshape(4, directions)
+    last = results[0].last
+    assert last is not None, "the training diverged"
+    wide, close = (costs[0] - costs[1]) / (2 * steps[0]), (costs[2] - costs[3]) / (2 * steps[2])
+    return along @ (theta - layout.pack(last)), wide, close
+
+
+# alone
+
+
+def numbers(result: Result) -> Numbers:
+    """Return everything that a training gave, as bytes by name."""
+    parts: dict[str, Any] = {"outcome": result.outcome, "epochs": result.epochs}
+    parts |= {f"history {name}": values for name, values in result.history.items()}
+    parts |= {f"summary {name}": value for name, value in result.summary.items()}
+    parts |= {f"best {name}": values for name, values in result.best.items()}
+    parts |= {f"last {name}": values for name, values in (result.last or {}).items()}
+    return {name: _bytes(value) for name, value in parts.items()}
+
+
+def assert_equal_numbers(found: Numbers, expected: Numbers, what: str) -> None:
+    """Two trainings gave the same, bit for bit."""
+    different = [name for name in {**expected, **found} if found.get(name) != expected.get(name)]
+    assert not different, f"{what} differs in: {', '.join(different)}"
+
+
+def assert_alone(trials: Sequence[TrialConfig], data: Data | None = None, **given: Any) -> None:
+    """Each trial's numbers in a stack are those it has alone, bit for bit."""
+    assert len(trials) > 1, "a stack of one shows nothing"
+    if data is None:
+        data = prepare(trials[0].dataset, [trial.seed for trial in trials], trials[0].training.dtype)
+    for place, stacked in enumerate(train(trials, data, **given)):
+        (alone,) = train([trials[place]], data, **given)
+        assert_equal_numbers(numbers(stacked), numbers(alone), f"trial {place}, stacked against alone,")
+
+
+# slices
+
+
+def assert_slices(problem: Problem, cuts: Sequence[int]) -> None:
+    """Training in slices, with all that lies between them pickled, gives the bits of one go; no input is changed."""
+    whole, observed = advance(problem, begin(problem), problem.training.epochs)
+    state, pieces = begin(problem), []
+    for epochs in [*cuts, problem.training.epochs]:
+        problem, state = pickle.loads(pickle.dumps((problem, state)))
+        before = _state_bytes(state)
+        following, piece = advance(problem, state, epochs)
+        assert_equal_numbers(_state_bytes(state), before, "the state that was given to advance")
+        state = following
+        pieces.append(piece)
+    assert_equal_numbers(_state_bytes(state), _state_bytes(whole), "the state after slices")
+    assert_equal_numbers(_slice_bytes(pieces), _slice_bytes([observed]), "what slices observed")
+
+
+def _state_bytes(state: State) -> Numbers:
+    return {name: _bytes(value) for name, value in vars(state).items()}
+
+
+def _slice_bytes(pieces: Sequence[Slice]) -> Numbers:
+    found: Numbers = {}
+    for piece in pieces:
+        for position, records in piece.records.items():
+            for epoch, values in zip(records.epochs.tolist(), records.values, strict=True):
+                assert f"record {position} {epoch}" not in found, "an epoch was recorded twice"
+                found[f"record {position} {epoch}"] = _bytes(values)
+        for position, end in piece.ends.items():
+            summary = {name: _bytes(value) for name, value in end.summary.items()}
+            found[f"end {position}"] = repr((end.outcome, end.epoch, summary, _bytes(end.theta))).encode()
+    return found
+
+
+# live
+
+
+def assert_live(trial: TrialConfig, **changes: Any) -> None:
+    """A change of a trial's settings changes what training gives, or is refused with a ConfigError."""
+    try:
+        changed = replace(trial, **changes)
+        assert changed != trial, "nothing was changed"
+        after = _trained(changed)
+    except ConfigError:
+        return
+    assert after != _trained(trial), f"{changed} trains like {trial}"
+
+
+@cache
+def _trained(trial: TrialConfig) -> Numbers:
+    return numbers(train([trial])[0])
+
+
+# values of single components
+
+
+def activate(activation: Activation, Z: ArrayLike, dtype: str = "float64") -> Floats:
+    """Return g(Z) of any array."""
+    A = np.array(Z, dtype).reshape(1, 1, -1)
+    activation.forward(A, Spare(np.empty_like(A), np.empty(A.shape, np.bool_), np.zeros_like(A[0])))
+    return A.reshape(np.shape(Z))
+
+
+def judge_loss(loss: Loss, Z: Floats, y: Any) -> tuple[Floats, Floats, Floats]:
+    """Return a loss's (B,) losses and scores and the gradient (n, B) of their sum, for outputs (n, B).
+
+    y: labels (B,), or values (n, B) for a loss of values.
+    """
+    given = np.asarray(y)
+    values = {"labels": None, "binary": given.reshape(1, -1), "values": given}[loss.target_kind]
+    labels = None if loss.target_kind == "values" else given.astype(np.intp)[None]
+    targets = Targets(labels, None if values is None else values.astype(Z.dtype)[None])
+    n, B = Z.shape
+    outputs, desk = Z[None].copy(), Desk(1, n, B, Z.dtype)
+    with np.errstate(over="ignore"):  # as in a training, where the difference of two finite logits may overflow
+        loss.forward(outputs, targets, desk)
+        loss.backward(outputs, targets, desk)
+    return desk.losses[0], desk.scores[0], outputs[0] * Z.shape[1]
+
+
+def assert_finite_loss(loss: Loss, Z: Floats, y: Any) -> None:
+    """The losses and their gradient are finite and of the logits' type, and no loss is negative."""
+    losses, scores, gradient = judge_loss(loss, Z, y)
+    for what, array in (("losses", losses), ("scores", scores), ("gradient", gradient)):
+        assert array.dtype == Z.dtype, f"{what} are {array.dtype}, not {Z.dtype}"
+        assert np.isfinite(array).all(), f"{what} {array} of logits {Z}"
+    assert (losses >= 0).all(), f"negative losses {losses} of logits {Z}"
+
+
+def assert_textbook(optimizer: Optimizer, formula: Formula, *, steps: int = 50) -> None:
+    """An optimizer's steps are those of its formula as the source prints it."""
+    rng = np.random.default_rng(5)
+    theta = rng.normal(size=(1, 12))
+    expected = theta[0].copy()
+    slots = [np.zeros_like(theta) for _ in range(optimizer.slots)]
+    (group,) = group_rows([optimizer], [Constant()])
+    group.prepare(1, steps, steps, theta.dtype)
+    memory: dict[str, Float64s] = {"m": np.zeros(12), "v": np.zeros(12)}
+    for step in range(steps):
+        grad = rng.normal(size=(1, 12)) * 10 ** rng.uniform(-3, 3, 12)
+        expected = formula(optimizer, expected, grad[0], memory, step + 1)
+        rule = type(optimizer)
+        rule.update(theta, grad.copy(), slots, group.coefficients(step, slice(0, 1)), np.empty_like(theta))
+        np.testing.assert_allclose(theta[0], expected, rtol=1e-12, atol=0, err_msg=f"{optimizer} at step {step + 1}")
+
+
+# data and types
+
+
+def assert_partition(split: Split, examples: int) -> None:
+    """The parts hold every example exactly once, each part in ascending order."""
+    parts = (split.train, split.validation, split.test)
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(examples)), "not every example exactly once"
+    assert all((np.diff(part) > 0).all() for part in parts), "a part is not in ascending order"
+
+
+def assert_dtype_kept(arrays: dict[str, Any], dtype: str) -> None:
+    """Every array of floats is of one type."""
+    kinds = {name: array.dtype for name, array in arrays.items() if array.dtype.kind == "f"}
+    assert kinds, "no floats to look at"
+    wrong = {name: str(kind) for name, kind in kinds.items() if kind != np.dtype(dtype)}
+    assert not wrong, f"not {dtype}: {wrong}"
+
+
+def assert_rejected(make: Callable[[], Any], *words: str) -> None:
+    """What is asked for is refused with a ConfigError of one line that holds the words: thing, range and value."""
+    try:
+        made = make()
+    except ConfigError as error:
+        text = str(error)
+        assert "\n" not in text, f"more than one line: {text}"
+        missing = [word for word in words if word not in text]
+        assert not missing, f"{text!r} does not say {missing}"
+    else:
+        raise AssertionError(f"was not rejected: {made}")
+
+
+def _bytes(value: Any) -> bytes:
+    array = np.asarray(value)
+    return f"{array.dtype.str} {array.shape} ".encode() + np.ascontiguousarray(array).tobytes()

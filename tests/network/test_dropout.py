@@ -1,0 +1,82 @@
+"""Dropout: who stays, how often, and what those who stay are multiplied by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from nnexp.arrays import Floats
+from nnexp.network.dropout import DROPOUTS, Dropout, Fates, InvertedDropout, Mask, NoDropout
+from tests.variations import acting
+
+SHAPE = (40, 50)  # units, examples
+
+
+def masks(
+    dropouts: Sequence[Dropout], seeds: Sequence[int], *, epoch: int = 1, draws: int = 1, layer: int = 0
+) -> list[Floats]:
+    """Return each replica's `kept` (n, B) after so many draws in a network of two hidden layers."""
+    fates = Fates(dropouts, seeds, 2)
+    mask = Mask(fates, layer, (len(seeds), *SHAPE), np.dtype("float64"))
+    fates.begin(epoch)
+    for _ in range(draws):
+        mask.draw()
+    return list(mask.kept)
+
+
+@pytest.mark.parametrize("keep", [0.9, 0.5, 0.1, 0.0005])
+def test_units_stay_with_the_probability_keep_and_are_scaled_by_its_inverse(keep: float) -> None:
+    kept = np.stack(masks([InvertedDropout(keep=keep)] * 20, list(range(20))))
+    assert set(kept.ravel().tolist()) == {0.0, 1 / keep}
+    deviation = np.sqrt((1 - keep) / keep / kept.size)
+    assert abs(kept.mean() - 1) < 4 * deviation
+
+
+def test_keep_1_drops_nobody_beside_a_replica_that_drops() -> None:
+    everyone, some = masks([InvertedDropout(keep=1.0), InvertedDropout(keep=0.5)], [0, 0])
+    assert (everyone == 1).all()
+    assert (some == 0).any()
+
+
+def test_replicas_with_one_seed_share_their_draws_and_others_do_not() -> None:
+    half, most, other = masks([InvertedDropout(keep=keep) for keep in (0.5, 0.8, 0.5)], [3, 3, 4])
+    assert ((half > 0) <= (most > 0)).all(), "who stays at 0.5 stays at 0.8"
+    assert ((half > 0) != (other > 0)).any()
+
+
+@pytest.mark.parametrize("seeds", [(1, 7, 7, 2), (1, 2, 5, 7), (7, 5, 2, 1), (2, 7, 1, 5), (7, 7, 7, 7), (3, 1, 3, 1)])
+def test_a_mask_does_not_depend_on_neighbours(seeds: tuple[int, ...]) -> None:
+    drops = [InvertedDropout(keep=0.5), InvertedDropout(keep=0.3), NoDropout(), InvertedDropout(keep=0.5)]
+    together = masks([*drops], [*seeds], draws=3)
+    for drop, seed, beside in zip(drops, seeds, together, strict=True):
+        if drop.keeps(2)[0] < 1:
+            (alone,) = masks([drop], [seed], draws=3)
+            assert alone.tobytes() == beside.tobytes()
+        else:
+            assert (beside == 1).all()
+
+
+def test_an_epochs_draws_can_be_repeated_and_all_others_are_new() -> None:
+    drop = [InvertedDropout(keep=0.5)]
+    first = masks(drop, [7])[0]
+    assert (first == masks(drop, [7])[0]).all()
+    for fresh in (masks(drop, [7], epoch=2), masks(drop, [7], draws=2), masks(drop, [7], layer=1), masks(drop, [8])):
+        agreement = ((fresh[0] > 0) == (first > 0)).mean()
+        assert 0.4 < agreement < 0.6, "not independent"
+
+
+def test_keep_may_differ_from_layer_to_layer() -> None:
+    drop = InvertedDropout(keep=(1.0, 0.5))
+    assert drop.keeps(2) == (1.0, 0.5)
+    assert Fates([drop], [0], 2).drops == [False, True]
+    assert set(masks([drop], [0], layer=1)[0].ravel().tolist()) == {0.0, 2.0}
+
+
+@pytest.mark.parametrize("name", sorted(DROPOUTS))
+def test_every_dropout_has_a_probability_for_each_layer(name: str) -> None:
+    for dropout in (DROPOUTS[name](), acting(DROPOUTS[name])):
+        for layers in (0, 1, 3):
+            assert len(dropout.keeps(layers)) == layers
+            assert all(0 < keep <= 1 for keep in dropout.keeps(layers))

@@ -1,0 +1,284 @@
+"""Every contract of the network rejects a deliberately broken twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnexp.arrays import Floats
+from nnexp.errors import ConfigError
+from nnexp.network.activations import Activation, LeakyReLU, ReLU, Spare
+from nnexp.network.architecture import MLP
+from nnexp.network.dropout import InvertedDropout, Mask
+from nnexp.network.initializers import Random
+from nnexp.network.losses import BinaryCrossEntropy, CrossEntropy, Desk, Loss, MeanSquaredError, Targets
+from nnexp.network.optimizers import Adam, Column, Field, Optimizer, RMSprop
+from nnexp.network.penalties import L2
+from nnexp.network.stack import Pass
+from nnexp.network.update import Update
+from nnexp.training import TrialConfig
+from tests.contracts import (
+    assert_dtype_kept,
+    assert_finite_loss,
+    assert_gradient,
+    assert_rejected,
+    assert_textbook,
+)
+from tests.network.test_gradient import CLASSES, VALUES, batch, case
+from tests.network.test_optimizers import TEXTBOOK
+
+# gradient
+
+
+class ForgetfulLeakyReLU(LeakyReLU):
+    """Sets the gradient of the negative part to the slope, where it should be the slope times what came from above."""
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        np.copyto(dA, self.slope, where=A < 0)
+
+
+class StraightReLU(ReLU):
+    """Lets the whole gradient through."""
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        pass
+
+
+class HalfSquaredError(MeanSquaredError):
+    """Has the gradient of half its cost."""
+
+    def backward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        super().backward(Z, targets, desk)
+        Z *= 0.5
+
+
+class SummedCrossEntropy(CrossEntropy):
+    """Has the gradient of the sum over a batch instead of the mean."""
+
+    def backward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        super().backward(Z, targets, desk)
+        Z *= Z.shape[2]
+
+
+class SlightlyWrongSquaredError(MeanSquaredError):
+    """Has a gradient that is wrong in the sixth digit."""
+
+    def backward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        super().backward(Z, targets, desk)
+        Z *= 1 + 5e-6
+
+
+def with_activation(activation: Activation) -> TrialConfig:
+    trial = case("cross_entropy", "softmax", CLASSES)
+    return TrialConfig(**{**vars(trial), "architecture": MLP(hidden=(5, 4), activation=activation)})
+
+
+def with_loss(loss: Loss, source: Any) -> TrialConfig:
+    return TrialConfig(**{**vars(case("mse", "identity", source)), "loss": loss})
+
+
+@pytest.mark.parametrize(
+    "trial",
+    [
+        with_activation(ForgetfulLeakyReLU()),
+        with_activation(StraightReLU()),
+        with_loss(HalfSquaredError(), VALUES),
+        with_loss(SlightlyWrongSquaredError(), VALUES),
+        TrialConfig(**{**vars(case("cross_entropy", "softmax", CLASSES)), "loss": SummedCrossEntropy()}),
+    ],
+)
+def test_a_wrong_derivative_is_rejected(trial: TrialConfig) -> None:
+    with pytest.raises(AssertionError, match="gradient"):
+        assert_gradient(trial, batch(trial.dataset))
+
+
+def test_a_gradient_that_is_0_everywhere_is_rejected() -> None:
+    with pytest.raises(AssertionError, match="flat everywhere"):
+        assert_gradient(with_loss(BlindError(), VALUES), batch(VALUES))
+
+
+class BlindError(MeanSquaredError):
+    """Costs the same whatever the network says."""
+
+    def forward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        super().forward(Z, targets, desk)
+        desk.losses[:] = 1
+
+    def backward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        Z[:] = 0
+
+
+def test_a_penalty_that_pulls_but_does_not_cost_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Update.step
+
+    def free(self: Update, *given: Any, **named: Any) -> None:
+        step(self, *given, **named)
+        self.penalty[:] = 0
+
+    monkeypatch.setattr(Update, "step", free)
+    trial = TrialConfig(**{**vars(case("mse", "identity", VALUES)), "l2": L2(strength=0.5)})
+    with pytest.raises(AssertionError, match="gradient"):
+        assert_gradient(trial, batch(VALUES))
+
+
+def test_a_mask_that_the_gradient_does_not_see_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw, backward, masks = Mask.draw, Pass.backward, list[Mask]()
+
+    def noted(self: Mask) -> None:
+        masks.append(self)
+        draw(self)
+
+    def redrawn(self: Pass, rows: Floats, targets: Targets) -> None:
+        for mask in masks:
+            draw(mask)
+        backward(self, rows, targets)
+
+    trial = TrialConfig(**{**vars(case("mse", "identity", VALUES)), "dropout": InvertedDropout(keep=0.5)})
+    assert_gradient(trial, batch(VALUES))
+    monkeypatch.setattr(Mask, "draw", noted)
+    monkeypatch.setattr(Pass, "backward", redrawn)
+    with pytest.raises(AssertionError, match="gradient"):
+        assert_gradient(trial, batch(VALUES))
+
+
+# losses
+
+
+class NaiveCrossEntropy(CrossEntropy):
+    """-log(softmax), as the formula reads: overflows, and has log(0)."""
+
+    def forward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        assert targets.labels is not None
+        with np.errstate(all="ignore"):
+            P = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
+            desk.losses[:] = -np.log(np.take_along_axis(P, targets.labels[:, None], axis=1)[:, 0])
+        desk.scores[:] = 0
+        Z[:] = P
+
+    def backward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        pass
+
+
+class ShiftedByAll(NaiveCrossEntropy):
+    """Shifts by the maximum of the whole array, as one of the systems that nnexp grew out of."""
+
+    def forward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        Z -= Z.max()
+        super().forward(Z, targets, desk)
+
+
+class DoubleBinaryCrossEntropy(BinaryCrossEntropy):
+    """Leaves its losses in float64."""
+
+    def forward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        super().forward(Z, targets, desk)
+        desk.losses = desk.losses.astype(np.float64)
+
+
+class OffsetBinaryCrossEntropy(BinaryCrossEntropy):
+    """Is lower than any cost can be."""
+
+    def forward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        super().forward(Z, targets, desk)
+        desk.losses -= 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "Z", "y", "message"),
+    [
+        (NaiveCrossEntropy(), [[1000.0], [0.0]], [0], "losses"),
+        (NaiveCrossEntropy(), [[-800.0], [0.0]], [0], "losses"),
+        (ShiftedByAll(), [[2000.0, 0.0], [0.0, 0.0]], [0, 0], "losses"),
+        (DoubleBinaryCrossEntropy(), [[1.0]], [1], "losses are float64, not float32"),
+        (OffsetBinaryCrossEntropy(), [[1.0]], [1], "negative losses"),
+    ],
+)
+def test_a_loss_that_overflows_or_widens_or_is_negative_is_rejected(loss: Loss, Z: Any, y: Any, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        assert_finite_loss(loss, np.array(Z, np.float32), np.array(y))
+
+
+# optimizers
+
+
+class EpsInside(Adam):
+    """Adds eps inside the root."""
+
+    @staticmethod
+    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+        (M, V), (beta1, beta2, slope, offset) = slots, c
+        M *= beta1
+        M += grad
+        V *= beta2
+        V += grad**2
+        theta -= M / np.sqrt(V * slope**2 + offset**2)
+
+
+class Uncorrected(Adam):
+    """Has no exponent t."""
+
+    @staticmethod
+    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return Adam.coefficients(field, lr, np.ones_like(t))
+
+
+class Deaf(RMSprop):
+    """Takes 0.9 for its beta2, whatever it was given."""
+
+    @staticmethod
+    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return RMSprop.coefficients(lambda name: np.array([[0.9]]) if name == "beta2" else field(name), lr, t)
+
+
+@pytest.mark.parametrize("optimizer", [EpsInside(lr=0.1, eps=1e-3), Uncorrected(), Deaf(beta2=0.5)])
+def test_an_optimizer_beside_its_formula_is_rejected(optimizer: Optimizer) -> None:
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        assert_textbook(optimizer, TEXTBOOK[optimizer.name])
+
+
+# types and errors
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"a": np.zeros(1, np.float32), "b": np.zeros(1)}, "not float32: {'b': 'float64'}"),
+        ({"a": np.zeros(1, np.intp)}, "no floats"),
+    ],
+)
+def test_another_type_of_float_is_rejected(arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        assert_dtype_kept(arrays, "float32")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unchecked(Random):
+    """Takes any scale."""
+
+    def __post_init__(self) -> None:
+        pass
+
+
+def _wordless() -> None:
+    raise ConfigError("wrong value")
+
+
+def _lengthy() -> None:
+    raise ConfigError("scale must be > 0,\ngot -1")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Unchecked(scale=-1.0), "was not rejected"),
+        (_wordless, "does not say"),
+        (_lengthy, "more than one line"),
+    ],
+)
+def test_a_range_that_is_not_checked_or_not_named_is_rejected(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        assert_rejected(make, "scale", "-1")

@@ -1,0 +1,104 @@
+"""The limits of every range: the first value outside is refused in one line, the last one inside is not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from nnexp.component import Component
+from nnexp.errors import ConfigError, NnexpError, UsageError
+from nnexp.network.activations import LeakyReLU, ReLU, Tanh
+from nnexp.network.architecture import MLP
+from nnexp.network.dropout import InvertedDropout
+from nnexp.network.initializers import INITIALIZERS, Random
+from nnexp.network.losses import LOSSES
+from nnexp.network.optimizers import OPTIMIZERS, Adam, Momentum, RMSprop
+from nnexp.network.penalties import L2
+from tests.contracts import assert_rejected
+
+NAN, INF = float("nan"), float("inf")
+
+OUTSIDE: list[tuple[type[Component], str, Any, str]] = [
+    *[
+        (cls, "lr", value, f"{name}: lr must be > 0, got {value}")
+        for name, cls in sorted(OPTIMIZERS.items())
+        for value in (0.0, -1.0, NAN, INF)
+    ],
+    *[
+        (cls, field, value, f"{cls.name}: {field} must be in [0, 1), got {value}")
+        for cls, field in ((Momentum, "beta1"), (RMSprop, "beta2"), (Adam, "beta1"), (Adam, "beta2"))
+        for value in (1.0, 1.5, -1e-9, NAN)
+    ],
+    *[
+        (cls, "eps", value, f"{cls.name}: eps must be > 0, got {value}")
+        for cls in (RMSprop, Adam)
+        for value in (0.0, -1e-8, NAN, INF)
+    ],
+    *[(Random, "scale", value, f"random: scale must be > 0, got {value}") for value in (0.0, -0.01, NAN, INF)],
+    *[(L2, "strength", value, f"l2: strength must be >= 0, got {value}") for value in (-1.0, NAN, INF)],
+    *[
+        (InvertedDropout, "keep", value, f"inverted: keep must be in [2^-16, 1], got {value}")
+        for value in (0.0, 1e-5, 1.0000001, -0.5, NAN, INF)
+    ],
+    (InvertedDropout, "keep", (0.5, 0.0), "inverted: keep must be in [2^-16, 1], got 0.0"),
+    *[(LeakyReLU, "slope", value, f"leaky_relu: slope must be in [0, 1], got {value}") for value in (-0.01, 1.01, NAN)],
+    (MLP, "hidden", (4, 0), "architecture.hidden must be a list of units, each >= 1, got [4, 0]"),
+]
+
+INSIDE: list[tuple[type[Component], str, Any]] = [
+    *[(cls, "lr", value) for _, cls in sorted(OPTIMIZERS.items()) for value in (1e-30, 1e30)],
+    *[(cls, field, 0.0) for cls, field in ((Momentum, "beta1"), (RMSprop, "beta2"), (Adam, "beta1"), (Adam, "beta2"))],
+    *[(L2, "strength", value) for value in (0.0, 1e9)],
+    *[(InvertedDropout, "keep", value) for value in (2**-16, 1.0, (1.0, 0.5))],
+    *[(LeakyReLU, "slope", value) for value in (0.0, 1.0)],
+    *[(MLP, "hidden", value) for value in ((), (1,))],
+]
+
+
+@pytest.mark.parametrize(("cls", "field", "value", "message"), OUTSIDE)
+def test_the_message_names_thing_range_and_value(cls: type[Component], field: str, value: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        cls(**{field: value})
+
+
+@pytest.mark.parametrize(("cls", "field", "value"), INSIDE)
+def test_the_limits_that_belong_to_a_range_are_allowed(cls: type[Component], field: str, value: Any) -> None:
+    assert getattr(cls(**{field: value}), field) == value
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cls in INITIALIZERS.items() if "distribution" in vars(cls())))
+def test_an_unknown_distribution_is_answered_with_the_choices(name: str) -> None:
+    cls: type[Any] = INITIALIZERS[name]
+    assert_rejected(lambda: cls(distribution="cauchy"), name, "'cauchy'", "normal, uniform")
+
+
+def test_a_network_wants_one_activation_or_one_a_layer() -> None:
+    message = "architecture.activation must be one or one a hidden layer (3), got ['relu', 'tanh']"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        MLP(hidden=(4, 4, 4), activation=(ReLU(), Tanh()))
+
+
+def test_dropout_wants_one_number_or_one_a_layer() -> None:
+    message = "dropout.keep must be one number or one a hidden layer (3), got (0.5, 0.5)"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        InvertedDropout(keep=(0.5, 0.5)).keeps(3)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cls in LOSSES.items() if cls.output is not None))
+def test_a_loss_that_fixes_the_output_refuses_another_one(name: str) -> None:
+    loss = LOSSES[name]()
+    assert MLP(output=str(loss.output)).output_for(loss) == loss.output
+    assert_rejected(lambda: MLP(output="tanh").output_for(loss), name, str(loss.output), "'tanh'")
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cls in LOSSES.items() if cls.output is None))
+def test_a_loss_of_values_refuses_an_output_over_several_units(name: str) -> None:
+    assert_rejected(lambda: MLP(output="softmax").output_for(LOSSES[name]()), name, "identity", "'softmax'")
+
+
+def test_an_error_of_settings_is_an_error_of_usage() -> None:
+    assert issubclass(ConfigError, UsageError)
+    assert issubclass(UsageError, NnexpError)
+    assert (NnexpError.exit_code, UsageError.exit_code) == (1, 2)

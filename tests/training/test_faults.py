@@ -1,0 +1,251 @@
+"""Every contract of training and of data rejects a deliberately broken twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from nnexp.arrays import Floats
+from nnexp.data.prepared import prepare
+from nnexp.data.splits import Split
+from nnexp.network.activations import ReLU, Spare
+from nnexp.network.architecture import MLP
+from nnexp.network.dropout import InvertedDropout
+from nnexp.network.initializers import Random
+from nnexp.network.losses import CrossEntropy, Desk, Targets
+from nnexp.network.optimizers import SGD, Adam, Column, Field, Momentum
+from nnexp.network.penalties import L2
+from nnexp.network.schedules import Constant
+from nnexp.training import Training, TrialConfig, train
+from nnexp.training.stacking import form_problem
+from nnexp.training.state import State
+from tests.contracts import (
+    assert_alone,
+    assert_equal_numbers,
+    assert_live,
+    assert_partition,
+    assert_slices,
+    numbers,
+)
+from tests.trials import Ramp, small
+
+# alone
+
+
+class MixingReLU(ReLU):
+    """Shifts by the maximum of the whole stack."""
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        Z -= Z.max()
+        Z += 1
+        super().forward(Z, spare)
+
+
+class BarelyMixingReLU(ReLU):
+    """Moves one unit by the last bit, where the stack is wide."""
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        super().forward(Z, spare)
+        if len(Z) > 1:
+            Z[0, 0] = np.nextafter(Z[0, 0], np.float32(9))
+
+
+class MixingCrossEntropy(CrossEntropy):
+    """Divides by the number of replicas, too."""
+
+    def backward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
+        super().backward(Z, targets, desk)
+        Z /= len(Z)
+
+
+class LeadingSGD(SGD):
+    """Takes the lr of its first replica for all."""
+
+    @staticmethod
+    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return (np.broadcast_to(lr[:, :1], lr.shape),)
+
+
+@pytest.mark.parametrize(
+    "trials",
+    [
+        [small(architecture=MLP(hidden=(5,), activation=MixingReLU()), seed=seed) for seed in (0, 1)],
+        [small(architecture=MLP(hidden=(5,), activation=BarelyMixingReLU()), seed=seed) for seed in (0, 1)],
+        [small(loss=MixingCrossEntropy(), seed=seed) for seed in (0, 1)],
+        [small(optimizer=LeadingSGD(lr=lr)) for lr in (0.1, 0.2)],
+    ],
+)
+def test_a_component_that_mixes_replicas_is_rejected(trials: list[TrialConfig]) -> None:
+    with pytest.raises(AssertionError, match="stacked against alone, differs in"):
+        assert_alone(trials)
+
+
+def test_a_single_trial_shows_nothing_about_stacks() -> None:
+    with pytest.raises(AssertionError, match="a stack of one shows nothing"):
+        assert_alone([small()])
+
+
+def test_every_part_of_a_result_is_compared() -> None:
+    (result,) = train([small()])
+    same = numbers(result)
+    assert_equal_numbers(numbers(train([small()])[0]), same, "a trial")
+    assert result.last is not None
+    history = {**result.history, "val/acc": np.nextafter(result.history["val/acc"], 2)}
+    touched: list[Any] = [
+        replace(result, outcome="diverged"),
+        replace(result, epochs=result.epochs + 1),
+        replace(result, history=history),
+        replace(result, history={name: result.history[name] for name in list(result.history)[1:]}),
+        replace(result, summary={**result.summary, "test/acc": 2.0}),
+        replace(result, best={**result.best, "b1": -result.best["b1"]}),
+        replace(result, last={**result.last, "W1": result.last["W1"].astype(np.float64)}),
+        replace(result, last=None),
+    ]
+    for other in touched:
+        with pytest.raises(AssertionError, match="a trial differs in"):
+            assert_equal_numbers(numbers(other), same, "a trial")
+
+
+# slices
+
+
+class CountingSGD(SGD):
+    """Remembers how often it was called, outside of the state."""
+
+    calls = 0
+
+    @staticmethod
+    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+        CountingSGD.calls += 1
+        theta -= grad * np.float32(0.1 / CountingSGD.calls)
+
+
+class ForgetfulRamp(Ramp):
+    """Counts from the step that it is first asked for."""
+
+    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+        self.__dict__.setdefault("first", step[0])
+        return np.asarray((step - self.__dict__["first"] + 1) / steps)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"top": self.top}
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": CountingSGD()}, {"optimizer": SGD(), "schedule": ForgetfulRamp()}])
+def test_a_component_that_remembers_outside_of_the_state_is_rejected(changes: dict[str, Any]) -> None:
+    trial = small(training=Training(epochs=4, batch_size=16), **changes)
+    problem, _ = form_problem([trial, replace(trial, seed=1)], prepare(trial.dataset, [0], "float32"))
+    with pytest.raises(AssertionError, match="slices differs in"):
+        assert_slices(problem, [1, 2])
+
+
+def test_a_state_that_leaves_out_what_optimizers_keep_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = small(optimizer=Momentum(), training=Training(epochs=4, batch_size=16))
+    problem, _ = form_problem([trial, replace(trial, seed=1)], prepare(trial.dataset, [0], "float32"))
+    assert_slices(problem, [1, 2])
+    copy = State.copy
+
+    def forgetful(self: State) -> State:
+        fresh = copy(self)
+        return replace(fresh, slots=np.zeros_like(fresh.slots))
+
+    monkeypatch.setattr(State, "copy", forgetful)
+    with pytest.raises(AssertionError, match="the state after slices differs in"):
+        assert_slices(problem, [1, 2])
+
+
+def test_an_advance_that_changes_its_input_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = small(training=Training(epochs=4, batch_size=16))
+    problem, _ = form_problem([trial, replace(trial, seed=1)], prepare(trial.dataset, [0], "float32"))
+    monkeypatch.setattr(State, "copy", lambda self: self)
+    with pytest.raises(AssertionError, match="the state that was given to advance differs in"):
+        assert_slices(problem, [1, 2])
+
+
+# live
+
+
+class FixedSGD(SGD):
+    """Has an lr that does nothing."""
+
+    @staticmethod
+    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return (np.full_like(lr, 0.1),)
+
+
+class FixedAdam(Adam):
+    """Takes 0.9 for its beta1, whatever it was given."""
+
+    @staticmethod
+    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return Adam.coefficients(lambda name: np.full_like(field(name), 0.9) if name == "beta1" else field(name), lr, t)
+
+
+class FreeL2(L2):
+    """Costs nothing."""
+
+    @property
+    def l2(self) -> float:
+        return 0.0
+
+
+class FullDropout(InvertedDropout):
+    """Drops nobody."""
+
+    def keeps(self, layers: int) -> tuple[float, ...]:
+        return (1.0,) * layers
+
+
+class UnitRandom(Random):
+    """Has a scale that does nothing."""
+
+    def weights(self, fan_out: int, fan_in: int, rng: np.random.Generator) -> Floats:
+        return rng.standard_normal((fan_out, fan_in))
+
+
+class FlatRamp(Ramp):
+    """Stays where it starts."""
+
+    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+        return Constant().factors(step, steps)
+
+
+@pytest.mark.parametrize(
+    ("place", "one", "another"),
+    [
+        ("optimizer", FixedSGD(lr=0.1), FixedSGD(lr=0.2)),
+        ("optimizer", FixedAdam(beta1=0.1), FixedAdam(beta1=0.5)),
+        ("l2", FreeL2(strength=0.0), FreeL2(strength=1.0)),
+        ("dropout", FullDropout(keep=0.5), FullDropout(keep=0.9)),
+        ("initializer", UnitRandom(scale=1.0), UnitRandom(scale=2.0)),
+        ("schedule", FlatRamp(top=1.0), FlatRamp(top=2.0)),
+    ],
+)
+def test_a_setting_that_does_nothing_is_rejected(place: str, one: Any, another: Any) -> None:
+    with pytest.raises(AssertionError, match="trains like"):
+        assert_live(small(**{place: one}), **{place: another})
+
+
+def test_a_change_that_changes_nothing_is_rejected() -> None:
+    with pytest.raises(AssertionError, match="nothing was changed"):
+        assert_live(small(), optimizer=small().optimizer)
+
+
+# data
+
+
+@pytest.mark.parametrize(
+    ("train_part", "validation", "test"),
+    [([0, 1, 2], [3], []), ([0, 1, 2], [2, 3], [4]), ([1, 0, 2], [3], [4]), ([0, 1], [2, 3], [4, 5])],
+)
+def test_a_split_with_a_gap_an_overlap_or_another_order_is_rejected(
+    train_part: list[int], validation: list[int], test: list[int]
+) -> None:
+    split = Split(*(np.array(part, np.intp) for part in (train_part, validation, test)))
+    with pytest.raises(AssertionError, match=r"every example exactly once|ascending"):
+        assert_partition(split, 5)

@@ -1,0 +1,100 @@
+"""Metrics: how loss, accuracy, rmse and r2 follow from sums, and what an epoch's numbers are means of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnexp.data.prepared import from_arrays, prepare
+from nnexp.network.losses import LOSSES
+from nnexp.network.optimizers import SGD
+from nnexp.network.stack import predict
+from nnexp.training import Objective, Training, train
+from nnexp.training.metrics import CLASSIFICATION, REGRESSION, Scale, judge
+from tests.trials import regression, small, suited
+
+
+def test_classes_are_judged_by_loss_and_accuracy() -> None:
+    found = judge(np.array([3.0, 4.0]), np.array([2.0, 4.0]), 4, None)
+    assert {name: values.tolist() for name, values in found.items()} == {"loss": [0.75, 1.0], "acc": [0.5, 1.0]}
+
+
+def test_values_are_judged_in_the_units_they_came_in() -> None:
+    scale = Scale(spread=np.array([10.0]), variation=np.array([8.0]))
+    found = judge(np.array([3.0]), np.array([4.0]), 4, scale)
+    assert {name: values.tolist() for name, values in found.items()} == {"loss": [0.75], "rmse": [10.0], "r2": [0.5]}
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_a_training_records_the_metrics_of_its_kind_of_data(loss: str) -> None:
+    (result,) = train([small(loss=LOSSES[loss](), dataset=suited(LOSSES[loss]()))])
+    assert tuple(result.history) == CLASSIFICATION
+
+
+def test_a_regression_records_the_metrics_of_values() -> None:
+    (result,) = train([regression()])
+    assert tuple(result.history) == REGRESSION
+
+
+def test_a_networks_r2_and_rmse_agree() -> None:
+    trial = regression()
+    data = prepare(trial.dataset, [0], "float32")
+    (result,) = train([trial], data)
+    assert data.values is not None
+    for part, name in (("validation", "val"), ("train", "train")):
+        values = data.values[getattr(data.division(0).split, part)]
+        r2 = 1 - (result.history[f"{name}/rmse"] / values.std()) ** 2
+        np.testing.assert_allclose(result.history[f"{name}/r2"], r2, rtol=1e-5, atol=1e-6)
+
+
+def test_an_epochs_cost_is_the_mean_over_its_batches_weighted_by_examples_each_before_its_update() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(10, 2)), np.arange(10) % 2
+    data = from_arrays((X, y), classes=2, dtype="float64")
+    objective = Objective(metric="train/acc")
+    order = rng.permutation(10)
+    training = Training(epochs=1, batch_size=4, dtype="float64")
+    trial = small(objective=objective, optimizer=SGD(lr=0.5), training=training)
+    layout = trial.blueprint(2).layout
+    start = layout.unpack(rng.normal(size=layout.size))
+    (result,) = train([trial], data, order=order, initial=[start])
+    losses, right = [], []
+    for batch in (order[:4], order[4:8], order[8:]):
+        P = predict(result.blueprint, layout.pack(start), X[batch])
+        losses += (-np.log(P[np.arange(len(batch)), y[batch]])).tolist()
+        right += (P.argmax(axis=1) == y[batch]).tolist()
+        step = small(
+            objective=objective, optimizer=SGD(lr=0.5), training=Training(epochs=1, batch_size="full", dtype="float64")
+        )
+        (after,) = train([step], from_arrays((X[batch], y[batch]), classes=2, dtype="float64"), initial=[start])
+        assert after.last is not None
+        start = after.last
+    assert result.history["train/loss"][0] == pytest.approx(np.mean(losses), rel=1e-12)
+    assert result.history["train/acc"][0] == np.mean(right)
+    assert result.last is not None
+    for name, values in start.items():
+        np.testing.assert_allclose(result.last[name], values, rtol=1e-12)
+
+
+def test_the_norm_of_the_weights_leaves_out_biases() -> None:
+    (result,) = train([small()])
+    assert result.last is not None
+    squares = sum((values.astype(float) ** 2).sum() for name, values in result.last.items() if name[0] == "W")
+    assert result.history["train/weight_norm"][-1] == pytest.approx(np.sqrt(squares), rel=1e-6)
+
+
+def test_the_norm_of_the_gradient_is_that_of_the_epochs_first_step() -> None:
+    whole = Training(epochs=1, batch_size="full", shuffle=False, dtype="float64")
+    trial = small(optimizer=SGD(lr=1.0), training=whole, objective=Objective(metric="train/acc"))
+    layout, rng = trial.blueprint(2).layout, np.random.default_rng(0)
+    X, y, start = rng.normal(size=(20, 2)), np.arange(20) % 2, rng.normal(size=layout.size)
+    given: dict[str, Any] = {"initial": [layout.unpack(start)]}
+    (first,) = train([trial], from_arrays((X[:8], y[:8]), classes=2, dtype="float64"), **given)
+    assert first.last is not None
+    gradient = start - layout.pack(first.last)
+    steps = replace(trial, training=replace(whole, batch_size=8))
+    (result,) = train([steps], from_arrays((X, y), classes=2, dtype="float64"), **given)
+    assert result.history["train/grad_norm"][0] == pytest.approx(np.linalg.norm(gradient), rel=1e-12)

@@ -1,0 +1,199 @@
+"""The objective: which epoch is the best, what is reported of it, and which directions contradict."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnexp.data.prepared import Data, prepare
+from nnexp.data.sources import Diabetes, Moons
+from nnexp.errors import ConfigError
+from nnexp.network.initializers import Zeros
+from nnexp.network.losses import LOSSES, CrossEntropy
+from nnexp.network.optimizers import SGD, Adam
+from nnexp.training import Objective, Result, Training, TrialConfig, train
+from nnexp.training.metrics import CLASSIFICATION, NORMS, REGRESSION, Direction, direction_of
+from tests.trials import VALUE_LOSSES, regression, small, suited
+
+LONG = Training(epochs=12, batch_size=8)
+METRICS = sorted({*CLASSIFICATION, *REGRESSION} - set(NORMS))
+
+
+def best_of(history: Any, direction: Direction) -> int:
+    """Return the first best epoch of a history with a record each epoch."""
+    values = history if direction == "maximize" else -history
+    return int(np.flatnonzero(values == values.max())[0]) + 1
+
+
+def trial_by(metric: str, **changes: Any) -> TrialConfig:
+    make = regression if metric in REGRESSION and metric not in CLASSIFICATION else small
+    objective = Objective(metric=metric, direction=direction_of(metric))
+    return make(objective=objective, **({"training": LONG, "optimizer": Adam(lr=0.03)} | changes))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_best_epoch_is_the_first_best_by_the_objective(metric: str) -> None:
+    trial = trial_by(metric)
+    for result in train([replace(trial, seed=seed) for seed in range(4)]):
+        expected = best_of(result.history[metric], direction_of(metric))
+        assert result.summary["epoch_best"] == expected
+        for name, values in result.history.items():
+            if name.startswith("val/"):
+                assert result.summary[f"{name}_best"] == values[expected - 1]
+
+
+def test_the_best_epochs_of_these_trials_are_neither_all_the_first_nor_all_the_last() -> None:
+    epochs = [train([trial_by(metric)])[0].summary["epoch_best"] for metric in METRICS]
+    assert len(set(epochs)) > 2
+    assert any(1 < epoch < 12 for epoch in epochs)
+
+
+@pytest.mark.parametrize("metric", ["val/acc", "val/loss", "train/loss"])
+def test_of_equals_the_first_epoch_stays_the_best(metric: str) -> None:
+    still = trial_by(metric, initializer=Zeros(), optimizer=SGD(lr=1e-45), training=replace(LONG, batch_size="full"))
+    (result,) = train([still])
+    assert len(set(result.history[metric].tolist())) == 1
+    assert result.summary["epoch_best"] == 1
+
+
+def test_a_tie_after_a_better_epoch_changes_nothing() -> None:
+    (result,) = train([small(training=replace(LONG, epochs=30))])
+    accuracy = result.history["val/acc"].tolist()
+    assert accuracy.count(max(accuracy)) > 1, "no tie to look at"
+    assert result.summary["epoch_best"] == accuracy.index(max(accuracy)) + 1
+
+
+def test_the_kept_parameters_are_those_after_the_best_epoch() -> None:
+    (result,) = train([trial_by("val/acc")])
+    best = int(result.summary["epoch_best"])
+    assert best < 12
+    (shorter,) = train([trial_by("val/acc", training=replace(LONG, epochs=best))])
+    assert shorter.last is not None
+    assert result.last is not None
+    for name, values in shorter.last.items():
+        assert result.best[name].tobytes() == values.tobytes()
+        assert result.last[name].tobytes() != values.tobytes()
+
+
+def judged(result: Result, data: Data, part: str) -> dict[str, float]:
+    """Return a part's metrics, from predictions alone."""
+    split = data.division(0).split
+    rows = getattr(split, part)
+    P = result.predict(data.rows[rows, :-1]).astype(np.float64)
+    loss = result.config.loss
+    if data.labels is None:
+        assert data.values is not None
+        division, values = data.division(0), data.values[rows]
+        errors = P[:, 0] * division.value_scale + division.value_shift - values
+        each = errors / division.value_scale
+        found = {
+            "rmse": np.sqrt((errors**2).mean()),
+            "r2": 1 - (errors**2).sum() / ((values - values.mean()) ** 2).sum(),
+        }
+        return {"loss": (each**2 if loss.name == "mse" else np.abs(each)).mean(), **found}
+    labels = data.labels[rows]
+    if loss.name == "binary_cross_entropy":
+        p = np.where(labels == 1, P[:, 0], 1 - P[:, 0])
+        return {"loss": -np.log(p).mean(), "acc": (p > 0.5).mean()}
+    accuracy = (P.argmax(axis=1) == labels).mean()
+    if loss.name == "cross_entropy":
+        return {"loss": -np.log(P[np.arange(len(rows)), labels]).mean(), "acc": accuracy}
+    deviations = P - np.eye(P.shape[1])[labels]
+    return {"loss": (deviations**2 if loss.name == "mse" else np.abs(deviations)).sum(axis=1).mean(), "acc": accuracy}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "trial",
+    [
+        *[pytest.param(small(loss=cls(), dataset=suited(cls())), id=name) for name, cls in sorted(LOSSES.items())],
+        *[pytest.param(regression(loss=LOSSES[name]()), id=f"{name}-values") for name in VALUE_LOSSES],
+    ],
+)
+def test_the_metrics_of_the_best_epoch_follow_from_its_predictions(trial: TrialConfig, dtype: Any) -> None:
+    trial = replace(trial, training=replace(LONG, dtype=dtype), optimizer=Adam(lr=0.05))
+    data = prepare(trial.dataset, [0], dtype)
+    (result,) = train([trial], data)
+    tolerance = 1e-4 if dtype == "float32" else 1e-10
+    for part, name in (("validation", "val/{}_best"), ("test", "test/{}")):
+        expected = judged(result, data, part)
+        found = {metric: result.summary[name.format(metric)] for metric in expected}
+        assert found == pytest.approx(expected, rel=tolerance)
+
+
+def test_a_trial_without_a_test_part_has_no_test_metrics() -> None:
+    (result,) = train([small(dataset=Moons(examples=60, test=0))])
+    assert set(result.summary) == {"epoch_best", "val/loss_best", "val/acc_best"}
+
+
+def test_a_trial_without_a_validation_part_can_follow_its_training() -> None:
+    objective = Objective(metric="train/loss", direction="minimize")
+    (result,) = train([small(dataset=Moons(examples=60, validation=0), objective=objective)])
+    assert not [name for name in result.history if name.startswith("val/")]
+    assert set(result.summary) == {"epoch_best", "test/loss", "test/acc"}
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 12, 100])
+def test_the_first_the_last_and_each_multiple_are_recorded(every: int) -> None:
+    (result,) = train([small(training=replace(LONG, record_every=every))])
+    expected = sorted({1, 12, *range(every, 13, every)})
+    assert result.epochs.tolist() == expected
+    assert {len(values) for values in result.history.values()} == {len(expected)}
+
+
+@pytest.mark.parametrize("every", [2, 5, 100])
+def test_how_often_is_recorded_changes_no_weight_and_no_recorded_number(every: int) -> None:
+    trial = small(training=LONG)
+    (often,), (seldom,) = train([trial]), train([replace(trial, training=replace(LONG, record_every=every))])
+    assert often.last is not None
+    assert seldom.last is not None
+    for name, values in often.last.items():
+        assert seldom.last[name].tobytes() == values.tobytes()
+    at = seldom.epochs - 1
+    for name, values in often.history.items():
+        assert seldom.history[name].tobytes() == values[at].tobytes()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_direction_that_contradicts_the_metric_is_an_error(metric: str) -> None:
+    natural = direction_of(metric)
+    wrong: Direction = "minimize" if natural == "maximize" else "maximize"
+    message = f"objective.direction must be {natural} for {metric}, got {wrong!r}"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Objective(metric=metric, direction=wrong)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_accuracy_and_r2_grow_and_everything_else_shrinks(metric: str) -> None:
+    assert direction_of(metric) == ("maximize" if metric.split("/")[1] in ("acc", "r2") else "minimize")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metric": "val/f1"}, "objective.metric 'val/f1' is not one of: train/acc, train/cost, "),
+        ({"metric": "test/acc"}, "objective.metric must not look at the test part, got 'test/acc'"),
+        ({"metric": "train/grad_norm"}, "objective.metric 'train/grad_norm' is not one of: "),
+        ({"direction": "up"}, "objective.direction 'up' is not one of: maximize, minimize"),
+    ],
+)
+def test_an_unusable_objective_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        Objective(**changes)
+
+
+def test_an_objective_of_another_kind_of_data_is_refused() -> None:
+    rmse = Objective(metric="val/rmse", direction="minimize")
+    with pytest.raises(ConfigError, match=r"objective.metric \(dataset moons\) 'val/rmse' is not one of: train/acc"):
+        small(objective=rmse)
+    with pytest.raises(ConfigError, match=r"objective.metric \(dataset diabetes\) 'val/acc' is not one of: .*r2"):
+        regression(objective=Objective(), dataset=Diabetes())
+
+
+def test_an_objective_of_an_empty_part_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^objective.metric 'val/acc' needs dataset.validation > 0$"):
+        small(dataset=Moons(validation=0), loss=CrossEntropy())

@@ -1,0 +1,110 @@
+"""The settings of a trial: their ranges, and what contradicts what."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from nnexp.data.sources import DATASETS, Blobs, Digits, Moons
+from nnexp.errors import ConfigError
+from nnexp.network.architecture import MLP
+from nnexp.network.dropout import InvertedDropout
+from nnexp.network.losses import LOSSES, BinaryCrossEntropy
+from nnexp.network.penalties import L2
+from nnexp.training import Objective, Training, TrialConfig
+from tests.contracts import assert_rejected
+from tests.trials import regression, small
+from tests.variations import broken
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "demand"),
+    [
+        *[("epochs", value, "training.epochs must be >= 1") for value in (0, -1, NAN)],
+        *[("batch_size", value, "an integer >= 1 or full") for value in (0, -1, 2.5, NAN, "half")],
+        *[("record_every", value, "training.record_every must be >= 1") for value in (0, -1, NAN)],
+        ("dtype", "float16", "is not one of: float32, float64"),
+    ],
+)
+def test_a_setting_of_the_training_out_of_range_is_refused(field: str, value: Any, demand: str) -> None:
+    assert_rejected(lambda: Training(**{field: value}), f"training.{field}", demand, repr(value))
+
+
+@pytest.mark.parametrize("config", [Training(), Objective(), TrialConfig()])
+def test_a_value_broken_in_any_field_is_refused(config: Any) -> None:
+    tried = 0
+    for field in fields(config):
+        for value in broken(config, field.name):
+            tried += 1
+            assert_rejected(lambda name=field.name, value=value: replace(config, **{name: value}), repr(value))  # type: ignore[misc]
+    assert tried
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": -1}, "seed must be >= 0, got -1"),
+        (
+            {"dropout": InvertedDropout(keep=(0.5,))},
+            "dropout.keep must be one number or one a hidden layer (2), got (0.5,)",
+        ),
+        (
+            {"architecture": MLP(output="tanh")},
+            "architecture.output must be softmax (or auto) for cross_entropy, got 'tanh'",
+        ),
+        (
+            {"loss": BinaryCrossEntropy(), "dataset": Blobs(centers=3)},
+            "loss 'binary_cross_entropy' learns two classes, but dataset 'blobs' has 3",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        small(**changes)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, cls in LOSSES.items() if cls.target_kind != "values"))
+def test_a_loss_of_classes_refuses_a_regression(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^loss '{name}' learns classes, but dataset 'diabetes' is a regression$"):
+        regression(loss=LOSSES[name]())
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("dataset", sorted(DATASETS))
+def test_a_loss_and_a_dataset_fit_or_are_refused(dataset: str, loss: str) -> None:
+    source, kind = DATASETS[dataset](), LOSSES[loss].target_kind
+    fits = kind == "values" or (source.classes is not None and (kind == "labels" or source.classes == 2))
+    make = regression if source.classes is None else small
+    if not fits:
+        assert_rejected(lambda: make(dataset=source, loss=LOSSES[loss]()), loss, dataset)
+        return
+    blueprint = make(dataset=source, loss=LOSSES[loss]()).blueprint(4)
+    outputs = 1 if source.classes is None or kind == "binary" else source.classes
+    assert (blueprint.sizes[0], blueprint.sizes[-1]) == (4, outputs)
+
+
+def test_a_trial_describes_itself_as_plain_data() -> None:
+    trial = TrialConfig(architecture=MLP(hidden=(3, 4)), dropout=InvertedDropout(keep=(0.5, 1.0)), dataset=Moons())
+    plain = trial.describe()
+    assert json.loads(json.dumps(plain)) == plain
+    assert set(plain) == {field.name for field in fields(TrialConfig)}
+    assert plain["dropout"] == {"name": "inverted", "keep": [0.5, 1.0]}
+    assert plain["architecture"] == {"name": "mlp", "hidden": [3, 4], "activation": "relu", "output": "auto"}
+    assert plain["dataset"]["name"] == "moons"
+    assert set(plain["training"]) == {field.name for field in fields(Training)}
+
+
+def test_trials_that_differ_describe_themselves_differently() -> None:
+    trials = [
+        TrialConfig(),
+        TrialConfig(seed=1),
+        TrialConfig(dataset=Digits(test=0.1)),
+        TrialConfig(l2=L2(strength=1.0)),
+    ]
+    assert len({json.dumps(trial.describe()) for trial in trials}) == len(trials)

@@ -1,0 +1,57 @@
+"""Small trials, quick to train."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnexp.data.sources import Blobs, Diabetes, Moons, Source
+from nnexp.network.architecture import MLP
+from nnexp.network.losses import LOSSES, Loss, MeanSquaredError
+from nnexp.network.optimizers import Adam
+from nnexp.network.schedules import Schedule
+from nnexp.training import Objective, Training, TrialConfig
+
+VALUE_LOSSES = sorted(name for name, cls in LOSSES.items() if cls.target_kind == "values")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ramp(Schedule):
+    """A schedule in which every step has its own factor: lr_t = lr top t / steps."""
+
+    name: ClassVar[str] = "ramp"
+    top: float = 1.0
+
+    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+        return self.top * step / steps
+
+
+def small(**changes: Any) -> TrialConfig:
+    """Return a trial on 60 points: 36 to train on, in steps of 16, 16 and 4."""
+    chosen: dict[str, Any] = {
+        "dataset": Moons(examples=60),
+        "architecture": MLP(hidden=(5, 4)),
+        "optimizer": Adam(lr=0.01),
+        "training": Training(epochs=3, batch_size=16),
+    }
+    return TrialConfig(**(chosen | changes))
+
+
+def regression(**changes: Any) -> TrialConfig:
+    """Return a small trial on values: 442 patients, 266 of them to train on."""
+    chosen: dict[str, Any] = {
+        "dataset": Diabetes(),
+        "architecture": MLP(hidden=(5,)),
+        "loss": MeanSquaredError(),
+        "objective": Objective(metric="val/rmse", direction="minimize"),
+        "training": Training(epochs=3, batch_size=64),
+    }
+    return small(**(chosen | changes))
+
+
+def suited(loss: Loss) -> Source:
+    """Return a source that a loss can learn: three classes, or two where it wants two."""
+    return Moons(examples=60) if loss.target_kind == "binary" else Blobs(examples=60)

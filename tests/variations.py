@@ -1,0 +1,112 @@
+"""Valid and invalid values for any field of any component, found from its type: no test keeps a list of fields."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from functools import cache
+from itertools import chain
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import nnexp.data
+import nnexp.network
+import nnexp.training
+from nnexp.component import Component
+from nnexp.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@cache
+def tables() -> dict[str, Mapping[str, type[Component]]]:
+    """Return every component table of the rooms that train, by the name of its variable."""
+    found: dict[str, Mapping[str, type[Component]]] = {}
+    for room in (nnexp.network, nnexp.data, nnexp.training):
+        for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+            for name, value in vars(importlib.import_module(module.name)).items():
+                if name.isupper() and isinstance(value, Mapping) and all(map(_is_component, value.values())):
+                    found[name] = value
+    return found
+
+
+def components() -> list[type[Component]]:
+    """Return the classes of all tables."""
+    return [cls for _, table in sorted(tables().items()) for _, cls in sorted(table.items())]
+
+
+def acting(cls: type[T]) -> T:
+    """Return a component with another value than the default in each field, so that what is off by default is on."""
+    component = cls()
+    for field in fields(component):  # type: ignore[arg-type]
+        component = other(component, field.name)
+    return component
+
+
+def other(config: T, field: str) -> T:
+    """Return the config with another valid value in one field."""
+    return next(others(config, field))
+
+
+def others(config: T, field: str) -> Iterator[T]:
+    """Yield the config with other valid values in one field; fail if there is none."""
+    found = 0
+    for value in _candidates(config, field):
+        if value == getattr(config, field):
+            continue
+        try:
+            changed = replace(config, **{field: value})  # type: ignore[type-var]
+        except ConfigError:
+            continue
+        found += 1
+        yield changed
+    assert found, f"no other valid value is known for {type(config).__name__}.{field} = {getattr(config, field)!r}"
+
+
+def broken(config: Any, field: str) -> list[Any]:
+    """Return values that no field of this type may take."""
+    value = getattr(config, field)
+    if isinstance(value, bool):
+        return []
+    if isinstance(value, int):
+        return [-1]
+    if isinstance(value, float):
+        return [float("nan"), float("inf"), float("-inf"), -1.0]
+    if isinstance(value, str):
+        return ["nonsense", ""]
+    if isinstance(value, tuple) and all(isinstance(each, int) for each in value):
+        return [(*value, 0), (-1,)]
+    return []
+
+
+def _is_component(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Component)
+
+
+def _candidates(config: Any, field: str) -> Iterator[Any]:
+    value = getattr(config, field)
+    yield from _literals(get_type_hints(type(config))[field])
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield from (value + 1, value - 1)
+    elif isinstance(value, float):
+        yield from (value / 2, value * 2, 0.5, 0.25)
+    elif isinstance(value, str):
+        yield from chain.from_iterable(tables().values())
+    elif isinstance(value, Component):
+        for table in tables().values():
+            if type(value) in table.values():
+                yield from (cls() for _, cls in sorted(table.items()))
+                yield from (other(value, each.name) for each in fields(value))
+    elif isinstance(value, tuple) and value:
+        yield (value[0] + 1, *value[1:])
+
+
+def _literals(hint: Any) -> Iterator[Any]:
+    if get_origin(hint) is Literal:
+        yield from get_args(hint)
+    else:
+        for each in get_args(hint):
+            yield from _literals(each)
