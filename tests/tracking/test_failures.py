@@ -1,0 +1,210 @@
+"""Kills, interruptions and a store that is not there: nothing is lost, nothing comes twice, the exit code tells."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.tracking.conftest import Recorded, command, environment, nnexp_run
+
+SLOW = (
+    "-m",
+    "sweep.name=slow",
+    "architecture.hidden=[16]",
+    "training.epochs=60",
+    "optimizer=sgd,adam",
+    "training.batch_size=32,64",
+    "seed=0,1",
+    "executor.workers=2",
+)
+TRIALS = 8
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a command in a process group of its own."""
+    return subprocess.Popen(
+        command(root, *arguments),
+        cwd=root.parent,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finished_trials(root: Path) -> int:
+    """Return how many trials the ledger says are finished."""
+    if not (root / "ledger.db").exists():
+        return 0
+    with sqlite3.connect(f"file:{root / 'ledger.db'}?mode=ro", uri=True, timeout=30) as connection:
+        try:
+            count = connection.execute("SELECT count(*) FROM trial WHERE state != 'planned'").fetchone()
+        except sqlite3.OperationalError:  # not made yet
+            return 0
+    return int(count[0])
+
+
+def wait_for(holds: Iterator[bool], seconds: float = 120) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + seconds
+    for each in holds:
+        if each:
+            return
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.02)
+
+
+def weights(root: Path) -> dict[str, bytes]:
+    """Return the bytes of every trial's weights, by the trial's folder."""
+    found = {}
+    for path in (root / "sweeps").glob("slow-*/trials/*/weights.npz"):
+        with np.load(path, allow_pickle=False) as arrays:
+            found[path.parent.name] = b"".join(arrays[name].tobytes() for name in sorted(arrays.files))
+    return found
+
+
+@pytest.fixture(scope="module")
+def control(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the root of an undisturbed run."""
+    root = tmp_path_factory.mktemp("control") / "runs"
+    done = nnexp_run(root, *SLOW)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def assert_whole(root: Path, control: Path) -> None:
+    """Assert that a root holds what an undisturbed one holds, in the files and once each in MLflow."""
+    assert finished_trials(root) == TRIALS
+    assert weights(root) == weights(control)
+    mine, theirs = Recorded(root), Recorded(control)
+    runs = {run.data.tags["nnexp.key"]: run for run in mine.runs("trial", "slow")}
+    assert len(mine.runs("trial", "slow")) == len(runs) == TRIALS
+    assert {run.info.status for run in (*runs.values(), *mine.runs("sweep", "slow"))} == {"FINISHED"}
+    for run in theirs.runs("trial", "slow"):
+        same = {name: value for name, value in run.data.metrics.items() if not name.startswith("cost/")}
+        assert same.items() <= runs[run.data.tags["nnexp.key"]].data.metrics.items()
+
+
+def test_after_the_process_group_is_killed_the_same_command_does_what_is_missing(tmp_path: Path, control: Path) -> None:
+    root = tmp_path / "runs"
+    process = start(root, *SLOW)
+    wait_for(finished_trials(root) > 0 for _ in iter(int, 1))
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    there = finished_trials(root)
+    again = nnexp_run(root, *SLOW)
+    assert again.returncode == 0, again.stderr
+    assert f"{there} of {TRIALS} trials are in the ledger already" in again.stdout
+    assert_whole(root, control)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started, at any depth."""
+    out = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in out.splitlines()]
+    direct = [child for child, parent in pairs if parent == pid]
+    return direct + [below for child in direct for below in children(child)]
+
+
+def alive(pid: int) -> bool:
+    """Return whether a process is there and not a zombie."""
+    out = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(out) and not out.startswith("Z")
+
+
+def test_workers_end_when_only_their_parent_is_killed(tmp_path: Path) -> None:
+    process = start(tmp_path / "runs", *SLOW, "training.record_every=1000", "training.epochs=200000")
+    wait_for(len(children(process.pid)) >= 2 and finished_plan(tmp_path / "runs") for _ in iter(int, 1))
+    time.sleep(1)
+    workers = children(process.pid)
+    process.kill()
+    process.communicate()
+    wait_for((not any(alive(pid) for pid in workers) for _ in iter(int, 1)), seconds=10)
+
+
+def finished_plan(root: Path) -> bool:
+    """Return whether the plan is written."""
+    return any(root.glob("sweeps/*/plan.json"))
+
+
+def test_ctrl_c_exits_with_130_leaves_no_run_running_and_the_same_command_goes_on(
+    tmp_path: Path, control: Path
+) -> None:
+    root = tmp_path / "runs"
+    process = start(root, *SLOW)
+    wait_for(finished_trials(root) > 0 for _ in iter(int, 1))
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    if process.returncode == 0:
+        pytest.fail("the sweep was faster than the interruption: make SLOW slower")
+    assert process.returncode == 130
+    assert errors.strip().splitlines() == ["nnexp: interrupted; the same command goes on with what is missing"]
+    assert not {run.info.status for run in Recorded(root).runs("sweep", "slow")} & {"RUNNING"}
+    again = nnexp_run(root, *SLOW)
+    assert again.returncode == 0, again.stderr
+    assert_whole(root, control)
+
+
+def test_a_killed_worker_is_one_clear_line_and_the_same_command_goes_on(tmp_path: Path, control: Path) -> None:
+    root = tmp_path / "runs"
+    process = start(root, *SLOW)
+    wait_for(finished_trials(root) > 0 for _ in iter(int, 1))
+    for pid in children(process.pid):
+        os.kill(pid, signal.SIGKILL)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (line,) = errors.strip().splitlines()
+    assert line.startswith("nnexp: the worker of a stack of ")
+    assert "was killed" in line
+    assert nnexp_run(root, *SLOW).returncode == 0
+    assert_whole(root, control)
+
+
+def test_without_a_store_training_goes_on_and_the_same_command_delivers_later(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    small = ("-m", "sweep.name=later", "training.epochs=2", "architecture.hidden=[4]", "seed=0,1")
+    impatient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+    failed = nnexp_run(root, *small, "tracking.uri=http://127.0.0.1:9", **impatient)
+    assert failed.returncode == 1
+    (line,) = failed.stderr.strip().splitlines()
+    assert line.startswith("nnexp: ")
+    assert "2 trials are kept in the ledger: the same command delivers them" in line
+    assert finished_trials(root) == 2
+    later = nnexp_run(root, *small)
+    assert later.returncode == 0, later.stderr
+    assert "2 of 2 trials are in the ledger already" in later.stdout
+    assert len(Recorded(root).runs("trial", "later")) == 2
+
+
+def test_two_commands_that_start_on_an_empty_root_at_once_both_succeed(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    small = ("training.epochs=1", "architecture.hidden=[4]", "dataset=iris")
+    processes = [start(root, *small, f"sweep.name=at_once_{number}", f"seed={number}") for number in range(2)]
+    for process in processes:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    found = [len(Recorded(root).runs("trial", f"at_once_{number}")) for number in range(2)]
+    assert found == [1, 1]
+    with sqlite3.connect(root / "mlflow.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_mlflow_tracking_uri_is_used_where_no_uri_is_given(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    done = nnexp_run(
+        tmp_path / "runs", "training.epochs=1", "architecture.hidden=[4]", "dataset=iris", MLFLOW_TRACKING_URI=uri
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "elsewhere.db").exists()
+    assert not (tmp_path / "runs" / "mlflow.db").exists()
