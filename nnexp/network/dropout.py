@@ -16,7 +16,7 @@ from nnexp.randomness import Purpose, stream
 
 LEVELS = 1 << 16  # a unit's fate is one 16-bit draw
 DRAWS_PER_WORD = 4
-WORDS_AHEAD = 1 << 11  # words that small layers draw at once, for several steps: a call costs as much as 500 words
+WORDS_AT_ONCE = 1 << 11  # small layers draw for several steps, as a call costs as much as 500 words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,10 @@ class Fates:
         keep = np.array([dropout.keeps(layers) for dropout in dropouts]).reshape(len(seeds), layers)
         self.keep: NDArray[np.float64] = keep
         self.drops = [bool((keep[:, layer] < 1).any()) for layer in range(layers)]
-        self._rows = {seed: np.flatnonzero(np.asarray(seeds) == seed) for seed in seeds}
+        rows: dict[int, list[int]] = {}
+        for row, seed in enumerate(seeds):
+            rows.setdefault(seed, []).append(row)
+        self._rows = {seed: np.array(of_seed) for seed, of_seed in rows.items()}
         self._streams: list[list[np.random.BitGenerator]] = []
         self._words = [np.empty((len(seeds), 0), np.uint64) for _ in range(layers)]
         self._used = [0] * layers
@@ -95,9 +98,11 @@ class Fates:
     def _fill(self, layer: int, need: int) -> None:
         words = self._words[layer]
         if need > words.shape[1]:
-            words = np.empty((len(words), max(need, WORDS_AHEAD // need * need)), np.uint64)
-        for source, rows in zip(self._streams[layer], self._rows.values(), strict=True):
-            words[rows] = source.random_raw(words.shape[1])
+            words = np.empty((len(words), max(need, WORDS_AT_ONCE // need * need)), np.uint64)
+        for start in range(0, words.shape[1], WORDS_AT_ONCE):
+            part = words[:, start : start + WORDS_AT_ONCE]
+            for source, rows in zip(self._streams[layer], self._rows.values(), strict=True):
+                part[rows] = source.random_raw(part.shape[1])
         self._words[layer], self._used[layer] = words, 0
 
 

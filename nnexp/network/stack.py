@@ -41,6 +41,31 @@ class Blueprint:
         return Layout(self.sizes)
 
 
+@dataclass(frozen=True)
+class _Hidden:
+    """The buffers of a hidden layer, and the parameters that read it."""
+
+    activation: Activation
+    mask: Mask | None
+    spare: Spare
+    units: Floats  # (K, n, B)
+    seen: Floats  # what the next layer reads: the units, or a copy of them where some are left out, (K, n, B)
+    A: Floats  # the same with a last row of ones, (K, n + 1, B)
+    W: Floats  # of the next layer, (K, n', n + 1)
+    Z: Floats  # of the next layer, (K, n', B)
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    """The buffers for the way back through a hidden layer."""
+
+    hidden: _Hidden
+    AT: Floats
+    WT: Floats
+    dW: Floats
+    dA: Floats
+
+
 class Pass:
     """The buffers of a stack for batches of one size, all allocated here, and what runs through them.
 
@@ -62,46 +87,56 @@ class Pass:
         grad: Floats | None = None,
         fates: Fates | None = None,
     ) -> None:
-        K, B, dtype = len(theta), examples, theta.dtype
-        hidden, outputs = blueprint.sizes[1:-1], blueprint.sizes[-1]
+        K, dtype, outputs = len(theta), theta.dtype, blueprint.sizes[-1]
         self.blueprint, self.examples = blueprint, examples
-        self.outputs: Floats = np.empty((K, outputs, B), dtype)
-        self.desk = Desk(K, outputs, B, dtype)
-        self._predicted: Floats | None = None if blueprint.output is None else np.empty((K, outputs, B), dtype)
-        self._spares = _spares(K, (*hidden, outputs), B, dtype)
-        self._W = blueprint.layout.views(theta)
-        self._A = [np.ones((K, n + 1, B), dtype) for n in hidden]
-        self._units = [A[:, :-1] for A in self._A]
-        self._masks = [
-            Mask(fates, layer, (K, n, B), dtype) if fates is not None and fates.drops[layer] else None
-            for layer, n in enumerate(hidden)
-        ]
-        # what the next layer reads: a layer's own output, or a copy of it with units left out
-        self._read = [
-            A if mask is None or activation.by_sign else np.ones_like(A)
-            for A, mask, activation in zip(self._A, self._masks, blueprint.activations, strict=True)
-        ]
-        self._first = _by_source([self._W[0], (self._units or [self.outputs])[0]], sources)
+        self.outputs: Floats = np.empty((K, outputs, examples), dtype)
+        self.desk = Desk(K, outputs, examples, dtype)
+        self._predicted = np.empty_like(self.outputs)
+        self._spares = _spares(K, blueprint.sizes[1:], examples, dtype)
+        W = blueprint.layout.views(theta)
+        self._hidden = self._connect(W, fates)
+        first = self._hidden[0].units if self._hidden else self.outputs
+        self._first = _by_source([W[0], first], sources)
         if grad is not None:
-            self._dW = blueprint.layout.views(grad)
-            self._WT = [W[:, :, :-1].swapaxes(1, 2) for W in self._W]
-            self._AT = [A.swapaxes(1, 2) for A in self._read]
-            self._dA = [np.empty((K, n, B), dtype) for n in hidden]
-            self._last = _by_source([(self._dA or [self.outputs])[0], self._dW[0]], sources)
+            dW = blueprint.layout.views(grad)
+            self._back = [_way_back(hidden, dW[number]) for number, hidden in enumerate(self._hidden, start=1)][::-1]
+            self._last = _by_source([self._back[-1].dA if self._back else self.outputs, dW[0]], sources)
+
+    def _connect(self, W: Sequence[Floats], fates: Fates | None) -> list[_Hidden]:
+        K, _, B = self.outputs.shape
+        dtype, widths = self.outputs.dtype, self.blueprint.sizes[1:-1]
+        A = [np.ones((K, n + 1, B), dtype) for n in widths]
+        Z = [*(each[:, :-1] for each in A), self.outputs]
+        found = []
+        for layer, activation in enumerate(self.blueprint.activations):
+            shape = (K, widths[layer], B)
+            mask = Mask(fates, layer, shape, dtype) if fates is not None and fates.drops[layer] else None
+            read = A[layer] if mask is None or activation.by_sign else np.ones_like(A[layer])
+            found.append(
+                _Hidden(
+                    activation=activation,
+                    mask=mask,
+                    spare=self._spares[layer],
+                    units=Z[layer],
+                    seen=read[:, :-1],
+                    A=read,
+                    W=W[layer + 1],
+                    Z=Z[layer + 1],
+                )
+            )
+        return found
 
     def forward(self, rows: Floats, targets: Targets | None) -> None:
         """Run rows through the networks; with targets, also fill the desk's losses and scores."""
-        W_first, out = self._first
-        np.matmul(W_first, rows.swapaxes(1, 2), out=out)
-        for layer, activation in enumerate(self.blueprint.activations):
-            units, mask, read = self._units[layer], self._masks[layer], self._read[layer]
-            activation.forward(units, self._spares[layer])
-            if mask is not None:
-                mask.draw()
-                np.multiply(units, mask.kept, out=read[:, :-1])
-            following = self._units[layer + 1] if layer + 1 < len(self._units) else self.outputs
-            np.matmul(self._W[layer + 1], read, out=following)
-        if self.blueprint.output is not None and self._predicted is not None:
+        W_first, Z_first = self._first
+        np.matmul(W_first, rows.swapaxes(1, 2), out=Z_first)
+        for hidden in self._hidden:
+            hidden.activation.forward(hidden.units, hidden.spare)
+            if hidden.mask is not None:
+                hidden.mask.draw()
+                np.multiply(hidden.units, hidden.mask.kept, out=hidden.seen)
+            np.matmul(hidden.W, hidden.A, out=hidden.Z)
+        if self.blueprint.output is not None:
             self.blueprint.output.forward(self.outputs, self._spares[-1])
             np.copyto(self._predicted, self.outputs)
         if targets is not None:
@@ -111,22 +146,29 @@ class Pass:
         """Fill the gradient of the mean loss, after `forward` with the same rows and targets."""
         dZ = self.outputs
         self.blueprint.loss.backward(dZ, targets, self.desk)
-        if self.blueprint.output is not None and self._predicted is not None:
+        if self.blueprint.output is not None:
             self.blueprint.output.backward(dZ, self._predicted, self._spares[-1])
-        for layer in range(len(self._A) - 1, -1, -1):
-            dA, mask = self._dA[layer], self._masks[layer]
-            np.matmul(dZ, self._AT[layer], out=self._dW[layer + 1])
-            np.matmul(self._WT[layer + 1], dZ, out=dA)
-            if mask is not None:
-                dA *= mask.kept
-            self.blueprint.activations[layer].backward(dA, self._units[layer], self._spares[layer])
-            dZ = dA
+        for back in self._back:
+            hidden = back.hidden
+            np.matmul(dZ, back.AT, out=back.dW)
+            np.matmul(back.WT, dZ, out=back.dA)
+            if hidden.mask is not None:
+                np.multiply(back.dA, hidden.mask.kept, out=back.dA)
+            hidden.activation.backward(back.dA, hidden.units, hidden.spare)
+            dZ = back.dA
         dZ_first, dW_first = self._last
         np.matmul(dZ_first, rows, out=dW_first)
 
 
+def _way_back(hidden: _Hidden, dW: Floats) -> _Gradients:
+    AT, WT = hidden.A.swapaxes(1, 2), hidden.W[:, :, :-1].swapaxes(1, 2)
+    return _Gradients(hidden, AT, WT, dW, np.empty(hidden.units.shape, dW.dtype))
+
+
 def _by_source(arrays: Sequence[Floats], sources: int) -> list[Floats]:
     """Return arrays (K, …) as views (K / S, S, …), which broadcast against rows (S, …)."""
+    if sources == len(arrays[0]):
+        return list(arrays)
     return [np.reshape(array, (-1, sources, *array.shape[1:]), copy=False) for array in arrays]
 
 

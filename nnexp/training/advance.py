@@ -38,6 +38,8 @@ def advance(problem: Problem, state: State, epochs: int) -> tuple[State, Slice]:
 
 
 def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: _Log) -> State:
+    # each slot of all replicas lies together while they train: a step of 4 small networks took a third longer without
+    state = replace(state, slots=np.ascontiguousarray(state.slots.swapaxes(0, 1)).swapaxes(0, 1))
     run = _Run(problem, state)
     every, epochs = problem.training.record_every, problem.training.epochs
     while state.epoch < last:
