@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from nnexp.errors import ConfigError, NnexpError
@@ -14,8 +15,9 @@ def run_hydra(job: Callable[..., Any]) -> None:
     """Run a job under Hydra with the process's arguments; exit as its error says: 2 for a wrong setting, …"""
     from hydra import main as hydra_main
     from hydra.errors import HydraException
+    from yaml import YAMLError
 
-    from nnexp.config.compose import CONFIG_NAME, conf_folder
+    from nnexp.config.compose import CONFIG_NAME, NO_CHOICE, conf_folder
     from nnexp.hydra_plugins import register, share_config_store
 
     caught: list[NnexpError] = []
@@ -34,9 +36,11 @@ def run_hydra(job: Callable[..., Any]) -> None:
     except HydraException as error:
         _exit(_explained(error))
     except ValueError as error:
-        if not str(error).startswith("Config group override must be"):  # Hydra's, for group=null
+        if not str(error).startswith(NO_CHOICE):
             raise
-        _exit(ConfigError(str(error)))
+        _exit(_explained(error))
+    except YAMLError as error:
+        _exit(ConfigError(" ".join(str(error).split())))
     except NnexpError as error:
         _exit(error)
     except KeyboardInterrupt:
@@ -46,21 +50,21 @@ def run_hydra(job: Callable[..., Any]) -> None:
         _exit(failure)
 
 
-def _explained(error: Any) -> ConfigError:
-    from hydra import initialize_config_dir
+def _explained(error: Exception) -> ConfigError:
     from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import get_args_parser
+    from hydra._internal.utils import create_config_search_path, get_args_parser
     from hydra.core.global_hydra import GlobalHydra
 
-    from nnexp.config.compose import Composer, conf_folder
+    from nnexp.config.compose import CONFIG_NAME, Composer, conf_folder
     from nnexp.config.explain import explain
 
     arguments = get_args_parser().parse_args()
+    search = create_config_search_path(str(Path(arguments.config_path or conf_folder()).resolve()))
+    if arguments.config_dir is not None:
+        search.prepend("command-line", f"file://{Path(arguments.config_dir).resolve()}", anchor="schema")
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(arguments.config_path or conf_folder()), version_base="1.3"):
-        hydra = GlobalHydra.instance().hydra
-        assert isinstance(hydra, Hydra)
-        return explain(error, arguments.overrides, Composer(hydra.config_loader))
+    hydra = Hydra.create_main_hydra2("nnexp", search)
+    return explain(error, arguments.overrides, Composer(hydra.config_loader, arguments.config_name or CONFIG_NAME))
 
 
 def _exit(error: NnexpError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nnexp.errors import ConfigError
 
 CONFIG_NAME = "config"
+NO_CHOICE = "Config group override must be"  # how Hydra's ValueError for group=null begins
 
 
 def conf_folder() -> Path:
@@ -70,6 +72,10 @@ class _ReadOnce(CachingConfigRepository):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _ReadOnce:
         return self  # Hydra copies its repository for every composition
+
+    def load_config(self, config_path: str) -> ConfigResult | None:
+        """Return a copy of what the file says: Hydra merges what it composes into what it reads first."""
+        return deepcopy(super().load_config(config_path))
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
         """Forget what was read: it is looked for elsewhere now."""

@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nnexp.errors import NnexpError
+from nnexp.errors import NnexpError, UsageError
 from nnexp.sweeps.plan import Plan
 
 SCHEMA = """
@@ -59,9 +59,12 @@ class Ledger:
     """The ledger of one root folder."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"paths.root {str(path.parent)!r} cannot be used: {error.strerror}") from None
+        self.path = path
+        with self._clearly():
             self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA foreign_keys=ON")
@@ -72,8 +75,6 @@ class Ledger:
                 for statement in SCHEMA.split(";"):
                     cursor.execute(statement)
                 cursor.execute(f"PRAGMA user_version={VERSION}")
-        except sqlite3.DatabaseError as error:
-            raise NnexpError(f"{path} cannot be used as a ledger: {error}") from None
 
     def close(self) -> None:
         """Close the file."""
@@ -103,14 +104,15 @@ class Ledger:
 
     def results(self, sweep: str) -> dict[str, TrialResult]:
         """Return the results of a sweep's finished trials by key."""
-        rows = self._connection.execute(
-            "SELECT key, result FROM trial WHERE sweep = ? AND result IS NOT NULL", (sweep,)
-        )
-        return {key: TrialResult(**json.loads(text)) for key, text in rows}
+        query = "SELECT key, result FROM trial WHERE sweep = ? AND result IS NOT NULL"
+        with self._clearly():
+            return {key: TrialResult(**json.loads(text)) for key, text in self._connection.execute(query, (sweep,))}
 
     def outbox(self, sweep: str) -> set[str]:
         """Return the keys of a sweep's trials that MLflow may not have."""
-        return {key for (key,) in self._connection.execute("SELECT key FROM outbox WHERE sweep = ?", (sweep,))}
+        query = "SELECT key FROM outbox WHERE sweep = ?"
+        with self._clearly():
+            return {key for (key,) in self._connection.execute(query, (sweep,))}
 
     def delivered(self, sweep: str, key: str) -> None:
         """Take a trial out of the outbox: MLflow has it."""
@@ -118,8 +120,16 @@ class Ledger:
             cursor.execute("DELETE FROM outbox WHERE sweep = ? AND key = ?", (sweep, key))
 
     @contextmanager
+    def _clearly(self) -> Iterator[None]:
+        """Say in one line what SQLite cannot do with the file."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise NnexpError(f"{self.path} cannot be used as a ledger: {error}") from None
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with closing(self._connection.cursor()) as cursor:
+        with self._clearly(), closing(self._connection.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             try:
                 yield cursor

@@ -14,6 +14,7 @@ from typing import Any
 from nnexp import __version__
 from nnexp.data.prepared import Data, prepare
 from nnexp.data.sources import Source
+from nnexp.errors import UsageError
 from nnexp.numerics import NUMERICS_VERSION
 from nnexp.training.settings import TrialConfig
 
@@ -122,8 +123,11 @@ def make_plan(
     """Return the plan of some trials, each with what it chose, and the data they read.
 
     Combinations that make the same trial are merged into the first of them.
-    Raises: DataError if the data cannot be used.
+    Raises: UsageError if trials have different objectives, DataError if the data cannot be used.
     """
+    objectives = dict.fromkeys(config.objective.metric for config, _ in configs)
+    if len(objectives) > 1:
+        raise UsageError(f"objective.metric must be the same for all trials of a sweep, got {', '.join(objectives)}")
     seeds: dict[DataKey, list[int]] = {}
     for config, _ in configs:
         seeds.setdefault((config.dataset, config.training.dtype), []).append(config.seed)

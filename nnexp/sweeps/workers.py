@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
@@ -40,7 +41,7 @@ class Worker(Executor):
         context = get_context("spawn")
         self._here, there = context.Pipe()
         self._process = context.Process(target=_serve, args=(there,), daemon=True)
-        with _one_thread():
+        with _one_thread(), _no_interrupts():
             self._process.start()
         there.close()
         self._calls: SimpleQueue[tuple[Future[Any], Any] | None] = SimpleQueue()
@@ -71,6 +72,8 @@ class Worker(Executor):
             except (EOFError, OSError):
                 self._process.join()
                 future.set_exception(BrokenExecutor(f"exit code {self._process.exitcode}"))
+            except Exception as error:  # a call or an answer that cannot be pickled
+                future.set_exception(error)
             else:
                 if failure is None:
                     future.set_result(value)
@@ -108,14 +111,16 @@ def _serve(calls: connection.Connection[Any, Any]) -> None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
-            fn, args, kwargs = calls.recv()
-            answer: tuple[str | None, Any]
-            try:
-                answer = None, fn(*args, **kwargs)
-            except Exception as error:
-                trace = "".join(traceback.format_tb(error.__traceback__)[-1:]).strip().replace("\n", " ")
-                answer = f"{type(error).__name__}: {error} ({trace})", None
-            calls.send(answer)
+            calls.send_bytes(_answer(calls.recv_bytes()))
+
+
+def _answer(call: bytes) -> bytes:
+    try:
+        fn, args, kwargs = pickle.loads(call)
+        return pickle.dumps((None, fn(*args, **kwargs)), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        trace = "".join(traceback.format_tb(error.__traceback__)[-1:]).strip().replace("\n", " ")
+        return pickle.dumps((f"{type(error).__name__}: {error} ({trace})", None))
 
 
 def _end_with(sentinel: int) -> None:
@@ -136,3 +141,16 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Let processes that start here never get Ctrl-C, not even in the second before they can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
