@@ -36,7 +36,7 @@ def test_installed_elsewhere_it_trains_and_sweeps_from_an_empty_directory(wheel:
     venv, empty = tmp_path / "venv", tmp_path / "empty"
     empty.mkdir()
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    python = venv / "bin" / "python"
+    python = str(venv / "bin" / "python")
     where = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
     packages = Path(subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout.strip())
     # a plain path line: what is in there is found, its own .pth files, the checkout's among them, are not read
