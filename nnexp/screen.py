@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -17,8 +18,11 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def say(line: str = "") -> None:
-    """Print a line at once."""
-    print(line, flush=True)
+    """Print a line at once. Where nobody reads any more (`| head`), go on in silence."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # until the process ends
 
 
 class Ticker:

@@ -20,20 +20,14 @@ from tests.compositions import Remembering, combinations, composed_by_hydra, com
 GROUPS = ("optimizer", "l2", "training", "hydra")
 FILES = {
     "config.yaml": """
-        defaults:
-        - optimizer: adam
-        - l2: l2
-        - training: default
-        - hydra: default
-        - optional follows: ${optimizer}
-        - _self_
-        - experiment: null
+        defaults: [optimizer: adam, l2: l2, training: default, hydra: default, _self_, experiment: null]
         seed: 0
         architecture: {hidden: [8], activation: relu}
         """,
     "optimizer/with_defaults.yaml": "defaults: [adam, _self_]\nlr: 0.7",
     "optimizer/interpolated.yaml": "name: sgd\nlr: ${training.epochs}\nnear: ${.lr}",
     "optimizer/of_hydra.yaml": "name: sgd\nlr: ${hydra:runtime.choices.l2}",
+    "following.yaml": "defaults: [optimizer: adam, optional follows: '${optimizer}', hydra: default, _self_]\nseed: 0",
     "follows/sgd.yaml": "value: 1",
     "follows/momentum.yaml": "value: 2",
     "l2/global.yaml": "# @package _global_\nl2: {name: l2, strength: 3}\nseed: 17",
@@ -163,6 +157,13 @@ def test_a_grid_of_anything_has_the_combinations_that_hydra_composes(
 )
 def test_what_meets_in_a_grid_is_what_hydra_makes_of_it(composer: Remembering, overrides: list[str]) -> None:
     assert_spliced(composer, overrides)
+
+
+@pytest.mark.parametrize("overrides", [["optimizer=adam,sgd,momentum"], ["optimizer=sgd,momentum", "seed=1,2"]])
+def test_a_choice_that_other_choices_follow_is_what_hydra_makes_of_it(
+    composer: Remembering, overrides: list[str]
+) -> None:
+    assert_spliced(Remembering(composer.loader, "following"), overrides)
 
 
 def test_a_splicer_that_forgets_a_value_is_caught(composer: Remembering, monkeypatch: pytest.MonkeyPatch) -> None:
