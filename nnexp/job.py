@@ -95,10 +95,10 @@ class _Run:
             try:
                 self._hand_over()
                 self._train(pending)
+                self._finish()
             except BaseException as error:
                 self._give_up("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
                 raise
-            self._finish()
         finally:
             self.ledger.close()
 

@@ -33,13 +33,14 @@ class Stack:
     places: list[int]
     state: State | None = None
     epochs: int = FIRST_SLICE_EPOCHS
-    started_at: float = field(default_factory=time.time)
+    started_at: float = 0.0
     records: dict[int, list[Records]] = field(default_factory=dict)
     wall_seconds: dict[int, float] = field(default_factory=dict)
     cpu_seconds: dict[int, float] = field(default_factory=dict)
 
     def submit(self, worker: Worker) -> Future[Done]:
         """Let a worker train the next slice."""
+        self.started_at = self.started_at or time.time()
         return worker.submit(work, self.problem, self.state, self.epochs)
 
     @property

@@ -148,7 +148,7 @@ def _assignment(key: str, value: str, chosen: Mapping[str, str]) -> str:
     group, _, setting = key.rpartition(".")
     if setting == "strength":
         return f"{group}={value}"
-    alone = sum(other.rpartition(".")[2] == setting for other in chosen) == 1
+    alone = setting != "seed" and sum(other.rpartition(".")[2] == setting for other in chosen) == 1
     return f"{setting if alone else key}={value}"
 
 

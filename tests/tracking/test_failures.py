@@ -21,7 +21,7 @@ SLOW = (
     "architecture.hidden=[16]",
     "training.epochs=60",
     "optimizer=sgd,adam",
-    "training.batch_size=32,64",
+    "training.batch_size=8,64",
     "seed=0,1",
     "executor.workers=2",
 )
