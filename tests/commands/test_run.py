@@ -35,6 +35,10 @@ REFUSED = {
     "a value in a sweep": ("-m training.epochs=1,ten", ("training.epochs", "an integer", "'ten'")),
     "one's own experiment with a typo": ("--config-dir=CONF experiment=typo", ("'epochz'", "training", "epochs")),
     "one's own file that is no YAML": ("--config-dir=CONF experiment=broken", ("broken.yaml", "line 2")),
+    "one's own experiment with a list to sweep": (
+        "--config-dir=CONF experiment=listed",
+        ("hydra.sweeper.params.optimizer", '"a,b"', "['sgd', 'adam']"),
+    ),
     "one's own choice and an unknown key": ("--config-dir=CONF optimizer=mine optimizer.x=1", ("'x'", "lr, name")),
     "two objectives in one sweep": ("-m objective=val_acc,val_loss", ("objective", "val/acc", "val/loss")),
     "a root that is a file": ("paths.root=/dev/null dataset=blobs", ("paths.root", "/dev/null")),
@@ -52,6 +56,9 @@ COMPLETIONS = {
 OWN = {
     "experiment/typo.yaml": "# @package _global_\ntraining: {epochz: 3}",
     "experiment/broken.yaml": "# @package _global_\ntraining: {epochs: 3",
+    "experiment/listed.yaml": (
+        "# @package _global_\nhydra: {mode: MULTIRUN, sweeper: {params: {optimizer: [sgd, adam]}}}"
+    ),
     "optimizer/mine.yaml": "name: adam\nlr: 0.5",
 }
 LISTED = ("an unknown choice", "help", "config")  # whose processes say at the end which modules they loaded

@@ -28,8 +28,12 @@ class NnexpSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run every combination of the arguments."""
         from nnexp.config.compose import Composer
+        from nnexp.errors import ConfigError
         from nnexp.job import run_sweep
 
+        for key, value in self.params.items():
+            if not isinstance(value, str | int | float | bool):  # Hydra would merge a list's choices, not sweep them
+                raise ConfigError(f'hydra.sweeper.params.{key} must be a text like "a,b" or "[1],[2]", got {value}')
         assert self.config is not None
         hydra_overrides = OmegaConf.to_container(self.config.hydra.overrides.hydra)
         assert isinstance(hydra_overrides, list)
