@@ -51,3 +51,13 @@ def choose(kind: str, name: Any, choices: Iterable[str]) -> str:
     if name not in known:
         raise ConfigError(f"{kind} {name!r} is not one of: {', '.join(known)}")
     return str(name)
+
+
+def unknown_setting(path: str, known: Iterable[str], name: str | None = None) -> str:
+    """Return the line that says which settings there are where an unknown one was given."""
+    group, _, key = path.rpartition(".")
+    where = f"{group} ({name})" if name else group
+    choices = ", ".join(sorted(known))
+    if not group:
+        return f"{key!r} is not a setting; there are: {choices}"
+    return f"{key!r} is not a setting of {where}; it has: {choices}" if choices else f"{where} has no setting {key!r}"

@@ -8,11 +8,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnexp.sweeps.execution import Progress
-from nnexp.sweeps.leaderboard import Row, cell, columns
-from nnexp.sweeps.ledger import TrialResult
-from nnexp.sweeps.plan import Trial
+if TYPE_CHECKING:  # what prints help needs no NumPy
+    from nnexp.sweeps.execution import Progress
+    from nnexp.sweeps.leaderboard import Row
+    from nnexp.sweeps.ledger import TrialResult
+    from nnexp.sweeps.plan import Trial
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -60,6 +62,8 @@ def show_leaderboard(rows: Sequence[Row], top: int = 12) -> None:
     """Print the best configurations as a table, mean ± standard deviation over seeds."""
     from rich.console import Console
     from rich.table import Table
+
+    from nnexp.sweeps.leaderboard import cell, columns
 
     names = columns(rows)
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nnexp.component import Component
 from nnexp.data.sources import DATASETS
-from nnexp.errors import ConfigError, choose, require
+from nnexp.errors import ConfigError, choose, require, unknown_setting
 from nnexp.network.activations import ACTIVATIONS, Activation
 from nnexp.network.architecture import ARCHITECTURES, MLP
 from nnexp.network.dropout import DROPOUTS
@@ -185,16 +185,6 @@ def _reject_unknown(path: str, plain: Mapping[str, Any], known: Any, name: str |
     for key in plain:
         if key not in known:
             raise ConfigError(unknown_setting(f"{path}.{key}" if path else key, known, name))
-
-
-def unknown_setting(path: str, known: Any, name: str | None = None) -> str:
-    """Return the line that says which settings there are where an unknown one was given."""
-    group, _, key = path.rpartition(".")
-    where = f"{group} ({name})" if name else group
-    choices = ", ".join(sorted(known))
-    if not group:
-        return f"{key!r} is not a setting; there are: {choices}"
-    return f"{key!r} is not a setting of {where}; it has: {choices}" if choices else f"{where} has no setting {key!r}"
 
 
 def _mapping(path: str, plain: Any) -> Mapping[str, Any]:

@@ -10,9 +10,8 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 
-from nnexp.config.build import unknown_setting
 from nnexp.config.compose import NO_CHOICE, Composer, unresolved
-from nnexp.errors import ConfigError
+from nnexp.errors import ConfigError, unknown_setting
 
 
 def explain(error: Exception, overrides: Sequence[str], composer: Composer) -> ConfigError:

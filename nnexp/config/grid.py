@@ -19,9 +19,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, Transformer
 from omegaconf import DictConfig
 
-from nnexp.config.build import unknown_setting
 from nnexp.config.compose import Composer, resolve, texts, unresolved
-from nnexp.errors import ConfigError, UsageError
+from nnexp.errors import ConfigError, UsageError, unknown_setting
 
 RUN_TIME = ("executor", "paths", "sweep", "tracking")  # set once for all of a sweep's trials
 

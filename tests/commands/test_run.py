@@ -17,7 +17,7 @@ from nnexp.network.optimizers import OPTIMIZERS, SGD
 from nnexp.training import TrialConfig
 from tests.runs import RUN, Ended, run
 
-HEAVY = {"mlflow", "pandas", "matplotlib", "sklearn"}
+HEAVY = {"mlflow", "pandas", "matplotlib", "sklearn", "numpy", "pydantic"}
 LISTING = (
     "import sys, json; from nnexp.run import main\n"
     "try: main()\n"
