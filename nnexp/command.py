@@ -30,7 +30,7 @@ def run_hydra(job: Callable[..., Any]) -> None:
 
     register()
     share_config_store()
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach this function, which says them in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach this function, which says them in one line
     try:
         hydra_main(version_base="1.3", config_path=str(conf_folder()), config_name=CONFIG_NAME)(guarded)()
     except HydraException as error:
