@@ -36,7 +36,6 @@ from nnexp.network.dropout import Fates, InvertedDropout
 from nnexp.network.initializers import He
 from nnexp.network.losses import CrossEntropy, Targets
 from nnexp.network.optimizers import OPTIMIZERS, Adam, Optimizer
-from nnexp.network.penalties import Penalty
 from nnexp.network.schedules import Constant
 from nnexp.network.stack import Blueprint, Pass
 from nnexp.network.update import Update, group_rows
@@ -314,9 +313,7 @@ class Epochs:
     def __init__(self, workload: Workload, width: int) -> None:
         train = EPOCH_STEPS * workload.batch
         data = from_arrays(workload.examples(train), workload.examples(train // 4), classes=workload.sizes[-1])
-        replicas = tuple(
-            Replica(seed, He(), Adam(lr=LR), InvertedDropout(), Penalty(), Constant()) for seed in range(width)
-        )
+        replicas = tuple(Replica(seed, He(), Adam(lr=LR)) for seed in range(width))
         training = Training(epochs=1_000_000, batch_size=workload.batch)
         self.problem = Problem(workload.blueprint, training, Objective(), replicas, data)
         self.state, self.epochs = begin(self.problem), 1

@@ -25,7 +25,7 @@ class Ramp(Schedule):
     name: ClassVar[str] = "ramp"
     top: float = 1.0
 
-    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
         return self.top * step / steps
 
 

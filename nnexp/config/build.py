@@ -15,14 +15,19 @@ from nnexp.data.sources import DATASETS
 from nnexp.errors import ConfigError, choose, require, unknown_setting
 from nnexp.network.activations import ACTIVATIONS, Activation
 from nnexp.network.architecture import ARCHITECTURES, MLP
+from nnexp.network.averaging import AVERAGINGS
+from nnexp.network.clipping import CLIPS
+from nnexp.network.constraints import MAX_NORMS
 from nnexp.network.dropout import DROPOUTS
 from nnexp.network.initializers import INITIALIZERS
 from nnexp.network.losses import LOSSES
+from nnexp.network.normalization import NORMALIZATIONS
 from nnexp.network.optimizers import OPTIMIZERS
-from nnexp.network.penalties import PENALTIES
+from nnexp.network.penalties import L1_PENALTIES, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES
 from nnexp.training.metrics import direction_of
 from nnexp.training.settings import Objective, Training, TrialConfig
+from nnexp.training.stopping import EARLY_STOPPINGS
 
 # The groups of conf/ whose choices are components, and the table each is looked up in.
 TABLES: Mapping[str, Mapping[str, type[Component]]] = {
@@ -30,9 +35,15 @@ TABLES: Mapping[str, Mapping[str, type[Component]]] = {
     "initializer": INITIALIZERS,
     "optimizer": OPTIMIZERS,
     "loss": LOSSES,
+    "normalization": NORMALIZATIONS,
     "dropout": DROPOUTS,
-    "l2": PENALTIES,
+    "l2": L2_PENALTIES,
+    "l1": L1_PENALTIES,
+    "max_norm": MAX_NORMS,
+    "clip": CLIPS,
     "schedule": SCHEDULES,
+    "averaging": AVERAGINGS,
+    "early_stopping": EARLY_STOPPINGS,
     "dataset": DATASETS,
 }
 

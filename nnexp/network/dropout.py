@@ -21,18 +21,13 @@ WORDS_AT_ONCE = 1 << 11  # small layers draw for several steps, as a call costs 
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout(Component):
-    """Which share of each hidden layer's units stays in a training step."""
+    """Which share of each hidden layer's units stays in a training step: all of them."""
+
+    name: ClassVar[str] = "none"
 
     def keeps(self, layers: int) -> tuple[float, ...]:
         """Return the keep probability of each hidden layer."""
         return (1.0,) * layers
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoDropout(Dropout):
-    """Every unit stays."""
-
-    name: ClassVar[str] = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,4 +122,4 @@ class Mask:
         self.kept *= self.scale
 
 
-DROPOUTS = table(NoDropout, InvertedDropout)
+DROPOUTS = table(Dropout, InvertedDropout)

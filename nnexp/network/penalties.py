@@ -22,6 +22,11 @@ class Penalty(Component):
         """The factor lambda of the squared weights."""
         return 0.0
 
+    @property
+    def l1(self) -> float:
+        """The factor lambda of the weights' absolute values."""
+        return 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class L2(Penalty):
@@ -44,4 +49,27 @@ class L2(Penalty):
         return self.strength
 
 
-PENALTIES = table(Penalty, L2)
+@dataclass(frozen=True, kw_only=True)
+class L1(Penalty):
+    """The cost gains strength / m sum_l |W_l|; the gradient gains strength / m sign(W_l), 0 at 0. Biases go free.
+
+    m is the number of examples in the mini-batch, as for L2.
+
+    Args: strength: lambda, >= 0; 0 is off.
+    Raises: ConfigError if the strength is out of range.
+    Source: Tibshirani 1996.
+    """
+
+    name: ClassVar[str] = "l1"
+    strength: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(0 <= self.strength < np.inf, "l1: strength", ">= 0", self.strength)
+
+    @property
+    def l1(self) -> float:
+        return self.strength
+
+
+L2_PENALTIES = table(Penalty, L2)
+L1_PENALTIES = table(Penalty, L1)

@@ -17,8 +17,11 @@ class Schedule(Component):
     """The factor on lr at each step."""
 
     @abstractmethod
-    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-        """Return the factor at each of the given steps (counted from 1) of a training of so many steps, (S,)."""
+    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
+        """Return the factor at each of the given steps (counted from 1) of a training of so many steps, (S,).
+
+        epoch_steps: of one epoch, so that (step - 1) / epoch_steps is the time before a step, in epochs.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,7 @@ class Constant(Schedule):
 
     name: ClassVar[str] = "constant"
 
-    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
         return np.ones_like(step)
 
 

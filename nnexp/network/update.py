@@ -45,16 +45,16 @@ class Group:
         self._coefficients: list[Floats] = []
 
     def prepare(self, first: int, steps: int, total: int, dtype: np.dtype[Any]) -> None:
-        """Compute what the steps first … first + steps - 1 (counted from 1) of a training of `total` need."""
+        """Compute what an epoch's steps first … first + steps - 1 (counted from 1) of a training of `total` need."""
         t, self._first = np.arange(first, first + steps, dtype=np.float64), first
-        lr = self._factors(t, total)[:, :, None] * _column(self.optimizers, "lr")
+        lr = self._factors(t, total, steps)[:, :, None] * _column(self.optimizers, "lr")
         found = self.rule.coefficients(lambda field: _column(self.optimizers, field), lr, t[:, None, None])
         self._coefficients = [_repeat(each, steps, dtype) for each in found]
 
-    def _factors(self, t: NDArray[np.float64], total: int) -> NDArray[np.float64]:
+    def _factors(self, t: NDArray[np.float64], total: int, epoch_steps: int) -> NDArray[np.float64]:
         """Return the schedules' factors at steps t, (S, K), or (S, 1) where all replicas share one."""
         schedules = self.schedules[:1] if len(set(self.schedules)) == 1 else self.schedules
-        return np.stack([schedule.factors(t, total) for schedule in schedules], axis=1)
+        return np.stack([schedule.factors(t, total, epoch_steps) for schedule in schedules], axis=1)
 
     def forgets(self, step: int) -> bool:
         """Return whether a prepared step ends in a look at the slots; the same in every slice."""

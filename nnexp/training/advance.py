@@ -115,7 +115,7 @@ class _Run:
             for size in self.batches.sizes
         }
         groups = group_rows([replica.optimizer for replica in replicas], [replica.schedule for replica in replicas])
-        strengths = [replica.penalty.l2 for replica in replicas]
+        strengths = [replica.l2.l2 for replica in replicas]
         self.update = Update(self.blueprint.layout, groups, strengths, (state.theta, grad, state.slots))
         self.weights: Floats = self.blueprint.layout.weight_mask(state.theta.dtype)
         self.validation = (

@@ -15,7 +15,7 @@ from nnexp.errors import UsageError
 from nnexp.network.stack import Blueprint, predict
 from nnexp.training.advance import advance
 from nnexp.training.settings import TrialConfig
-from nnexp.training.stacking import form_problem, same_stack
+from nnexp.training.stacking import OWN, form_problem, same_stack
 from nnexp.training.state import Outcome, begin, metrics_of
 
 
@@ -53,9 +53,8 @@ def train(
 ) -> list[Result]:
     """Train trials of one shape in one stack, in this process, with one BLAS thread.
 
-    Args: trials: they may differ in seed, initializer, optimizer, dropout, penalty and schedule. data: from
-    `nnexp.data.prepared`; by default the trials' dataset is loaded and divided. initial: each trial's parameters to
-    start from (W1 (n_1, n_0), b1 (n_1,), …) instead of drawn ones. order: positions in the training part, (m,) for all
+    Args: trials: they may differ in all that `nnexp.training.stacking.OWN` lists. data: from `nnexp.data.prepared`; by
+    default the trials' dataset is loaded and divided. initial: each trial's parameters to start from (W1 (n_1, n_0), b1 (n_1,), …) instead of drawn ones. order: positions in the training part, (m,) for all
     epochs or (epochs, m), instead of drawn ones.
     Returns: the results, in the order of the trials.
     Raises: UsageError if the trials do not share a shape, or what is given does not fit it.
@@ -63,9 +62,7 @@ def train(
     if not trials:
         return []
     if not same_stack(trials):
-        raise UsageError(
-            "trials of one stack may differ in seed, initializer, optimizer, dropout, l2 and schedule only"
-        )
+        raise UsageError(f"trials of one stack may differ in {', '.join(OWN[:-1])} and {OWN[-1]} only")
     if data is None:
         data = prepare(trials[0].dataset, [trial.seed for trial in trials], trials[0].training.dtype)
     problem, places = form_problem(trials, data, initial, order)

@@ -9,14 +9,19 @@ from nnexp.component import Component, settings
 from nnexp.data.sources import Digits, Source
 from nnexp.errors import ConfigError, choose, require
 from nnexp.network.architecture import MLP
+from nnexp.network.averaging import Averaging
+from nnexp.network.clipping import Clip
+from nnexp.network.constraints import MaxNorm
 from nnexp.network.dropout import Dropout, InvertedDropout
 from nnexp.network.initializers import He, Initializer
 from nnexp.network.losses import CrossEntropy, Loss
+from nnexp.network.normalization import Normalization
 from nnexp.network.optimizers import Adam, Optimizer
-from nnexp.network.penalties import L2, Penalty
+from nnexp.network.penalties import L1, L2, Penalty
 from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.stack import Blueprint
 from nnexp.training.metrics import CLASSIFICATION, NORMS, REGRESSION, direction_of
+from nnexp.training.stopping import EarlyStopping
 
 Direction = Literal["maximize", "minimize"]
 
@@ -79,9 +84,15 @@ class TrialConfig:
     initializer: Initializer = field(default_factory=He)
     optimizer: Optimizer = field(default_factory=Adam)
     loss: Loss = field(default_factory=CrossEntropy)
+    normalization: Normalization = field(default_factory=Normalization)
     dropout: Dropout = field(default_factory=InvertedDropout)
     l2: Penalty = field(default_factory=L2)
+    l1: Penalty = field(default_factory=L1)
+    max_norm: MaxNorm = field(default_factory=MaxNorm)
+    clip: Clip = field(default_factory=Clip)
     schedule: Schedule = field(default_factory=Constant)
+    averaging: Averaging = field(default_factory=Averaging)
+    early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
     dataset: Source = field(default_factory=Digits)
     objective: Objective = field(default_factory=Objective)
     training: Training = field(default_factory=Training)

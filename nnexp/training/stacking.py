@@ -15,12 +15,16 @@ from nnexp.network.layout import Layout
 from nnexp.training.settings import TrialConfig
 from nnexp.training.state import Problem, Replica
 
-OWN = ("seed", "initializer", "optimizer", "dropout", "l2", "schedule")  # what replicas of one stack may differ in
+# What replicas of one stack may differ in; all of them keep an average, or none does.
+OWN = (
+    *("seed", "initializer", "optimizer", "dropout", "l2", "l1", "max_norm", "clip", "schedule"),
+    *("averaging", "early_stopping"),
+)
 
 
 def stack_key(trial: TrialConfig) -> tuple[Any, ...]:
     """Return what trials of one stack have in common."""
-    return tuple(value for name, value in vars(trial).items() if name not in OWN)
+    return (*(value for name, value in vars(trial).items() if name not in OWN), type(trial.averaging))
 
 
 def same_stack(trials: Sequence[TrialConfig]) -> bool:
@@ -73,7 +77,7 @@ def _check_data(trials: Sequence[TrialConfig], data: Data) -> None:
 
 
 def _replica(trial: TrialConfig, start: Floats | None) -> Replica:
-    return Replica(trial.seed, trial.initializer, trial.optimizer, trial.dropout, trial.l2, trial.schedule, start)
+    return Replica(**{name: getattr(trial, name) for name in OWN}, start=start)
 
 
 def _starts(

@@ -11,15 +11,19 @@ from numpy.typing import NDArray
 from nnexp.arrays import Flags, Floats, Integers
 from nnexp.data.prepared import Data
 from nnexp.data.splits import Part
+from nnexp.network.averaging import Averaging
+from nnexp.network.clipping import Clip
+from nnexp.network.constraints import MaxNorm
 from nnexp.network.dropout import Dropout
 from nnexp.network.initializers import Initializer
 from nnexp.network.optimizers import Optimizer
 from nnexp.network.penalties import Penalty
-from nnexp.network.schedules import Schedule
+from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.stack import Blueprint
 from nnexp.randomness import Purpose, stream
 from nnexp.training.metrics import CLASSIFICATION, REGRESSION
 from nnexp.training.settings import Objective, Training
+from nnexp.training.stopping import EarlyStopping
 
 Outcome = Literal["finished", "diverged"]
 
@@ -31,9 +35,14 @@ class Replica:
     seed: int
     initializer: Initializer
     optimizer: Optimizer
-    dropout: Dropout
-    penalty: Penalty
-    schedule: Schedule
+    dropout: Dropout = Dropout()
+    l2: Penalty = Penalty()
+    l1: Penalty = Penalty()
+    max_norm: MaxNorm = MaxNorm()
+    clip: Clip = Clip()
+    schedule: Schedule = Constant()
+    averaging: Averaging = Averaging()
+    early_stopping: EarlyStopping = EarlyStopping()
     start: Floats | None = None
 
 

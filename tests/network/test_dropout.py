@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nnexp.arrays import Floats
-from nnexp.network.dropout import DROPOUTS, Dropout, Fates, InvertedDropout, Mask, NoDropout
+from nnexp.network.dropout import DROPOUTS, Dropout, Fates, InvertedDropout, Mask
 from tests.variations import acting
 
 SHAPE = (40, 50)  # units, examples
@@ -48,7 +48,7 @@ def test_replicas_with_one_seed_share_their_draws_and_others_do_not() -> None:
 
 @pytest.mark.parametrize("seeds", [(1, 7, 7, 2), (1, 2, 5, 7), (7, 5, 2, 1), (2, 7, 1, 5), (7, 7, 7, 7), (3, 1, 3, 1)])
 def test_a_mask_does_not_depend_on_neighbours(seeds: tuple[int, ...]) -> None:
-    drops = [InvertedDropout(keep=0.5), InvertedDropout(keep=0.3), NoDropout(), InvertedDropout(keep=0.5)]
+    drops = [InvertedDropout(keep=0.5), InvertedDropout(keep=0.3), Dropout(), InvertedDropout(keep=0.5)]
     together = masks([*drops], [*seeds], draws=3)
     for drop, seed, beside in zip(drops, seeds, together, strict=True):
         if drop.keeps(2)[0] < 1:

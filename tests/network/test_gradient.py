@@ -13,7 +13,7 @@ from nnexp.network.activations import ACTIVATIONS, Sigmoid, Tanh
 from nnexp.network.architecture import MLP
 from nnexp.network.dropout import DROPOUTS
 from nnexp.network.losses import LOSSES
-from nnexp.network.penalties import PENALTIES
+from nnexp.network.penalties import L2_PENALTIES
 from nnexp.training import Objective, TrialConfig
 from tests.contracts import assert_gradient
 from tests.variations import acting
@@ -47,7 +47,7 @@ def case(loss: str, output: str, source: Source) -> TrialConfig:
 
 
 @pytest.mark.parametrize("dropout", sorted(DROPOUTS))
-@pytest.mark.parametrize("penalty", sorted(PENALTIES))
+@pytest.mark.parametrize("penalty", sorted(L2_PENALTIES))
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 @pytest.mark.parametrize(("loss", "output", "source"), SETTINGS)
 def test_the_gradient_is_the_slope_of_the_cost(
@@ -57,7 +57,7 @@ def test_the_gradient_is_the_slope_of_the_cost(
     trial = replace(
         trial,
         architecture=replace(trial.architecture, activation=acting(ACTIVATIONS[activation])),
-        l2=acting(PENALTIES[penalty]),
+        l2=acting(L2_PENALTIES[penalty]),
         dropout=acting(DROPOUTS[dropout]),
     )
     assert_gradient(trial, batch(source))

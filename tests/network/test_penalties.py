@@ -9,7 +9,7 @@ from nnexp.data.prepared import from_arrays
 from nnexp.data.sources import Moons
 from nnexp.network.architecture import MLP
 from nnexp.network.optimizers import SGD
-from nnexp.network.penalties import L2, PENALTIES, Penalty
+from nnexp.network.penalties import L2, L2_PENALTIES, Penalty
 from nnexp.training import Objective, Result, Training, TrialConfig, train
 from tests.variations import acting
 
@@ -49,7 +49,7 @@ def test_the_loss_is_reported_without_the_penalty() -> None:
     assert free.history["train/cost"].tolist() == free.history["train/loss"].tolist()
 
 
-@pytest.mark.parametrize("name", sorted(PENALTIES))
+@pytest.mark.parametrize("name", sorted(L2_PENALTIES))
 def test_the_cost_is_never_below_the_loss(name: str) -> None:
-    result = one_step(acting(PENALTIES[name]))
+    result = one_step(acting(L2_PENALTIES[name]))
     assert (result.history["train/cost"] >= result.history["train/loss"]).all()

@@ -24,7 +24,7 @@ BROKEN = [
 def test_all_tables_are_found() -> None:
     assert set(tables()) >= {
         *("ACTIVATIONS", "ARCHITECTURES", "DATASETS", "DROPOUTS", "INITIALIZERS"),
-        *("LOSSES", "OPTIMIZERS", "PENALTIES", "SCHEDULES"),
+        *("LOSSES", "OPTIMIZERS", "L2_PENALTIES", "SCHEDULES"),
     }
 
 

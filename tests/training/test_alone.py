@@ -17,14 +17,17 @@ from nnexp.data.prepared import from_arrays, prepare, store
 from nnexp.data.sources import DATASETS, Blobs, Digits, Moons
 from nnexp.network.activations import ACTIVATIONS, Tanh
 from nnexp.network.architecture import MLP
+from nnexp.network.clipping import CLIPS
+from nnexp.network.constraints import MAX_NORMS
 from nnexp.network.dropout import DROPOUTS, InvertedDropout
 from nnexp.network.initializers import INITIALIZERS, He, Random, Zeros
 from nnexp.network.losses import LOSSES
 from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam
-from nnexp.network.penalties import L2, PENALTIES
+from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.stacking import OWN
+from nnexp.training.stopping import EARLY_STOPPINGS
 from tests.contracts import assert_alone, assert_equal_numbers, numbers
 from tests.trials import VALUE_LOSSES, regression, small, suited
 from tests.variations import acting
@@ -34,8 +37,12 @@ TABLES: dict[str, Mapping[str, type[Any]]] = {
     "initializer": INITIALIZERS,
     "optimizer": OPTIMIZERS,
     "dropout": DROPOUTS,
-    "l2": PENALTIES,
+    "l2": L2_PENALTIES,
+    "l1": L1_PENALTIES,
+    "max_norm": MAX_NORMS,
+    "clip": CLIPS,
     "schedule": SCHEDULES,
+    "early_stopping": EARLY_STOPPINGS,
 }
 OWNED = [pytest.param(field, name, id=f"{field}-{name}") for field, table in TABLES.items() for name in sorted(table)]
 
@@ -53,7 +60,7 @@ def mixed(trial: TrialConfig, count: int = 6) -> list[TrialConfig]:
 
 
 def test_the_tables_are_those_of_what_a_replica_has_for_itself() -> None:
-    assert {"seed", *TABLES} == set(OWN)
+    assert {"seed", "averaging", *TABLES} == set(OWN)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -128,7 +128,7 @@ class CountingSGD(SGD):
 class ForgetfulRamp(Ramp):
     """Counts from the step that it is first asked for."""
 
-    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
+    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
         self.__dict__.setdefault("first", step[0])
         return np.asarray((step - self.__dict__["first"] + 1) / steps)
 
@@ -211,8 +211,8 @@ class UnitRandom(Random):
 class FlatRamp(Ramp):
     """Stays where it starts."""
 
-    def factors(self, step: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
-        return Constant().factors(step, steps)
+    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
+        return Constant().factors(step, steps, epoch_steps)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,18 @@ from nnexp.component import Component
 from nnexp.data.sources import DATASETS, Generated, Source
 from nnexp.network.activations import ACTIVATIONS
 from nnexp.network.architecture import ARCHITECTURES, MLP
+from nnexp.network.averaging import AVERAGINGS
+from nnexp.network.clipping import CLIPS
+from nnexp.network.constraints import MAX_NORMS
 from nnexp.network.dropout import DROPOUTS, InvertedDropout
 from nnexp.network.initializers import INITIALIZERS
 from nnexp.network.losses import LOSSES
+from nnexp.network.normalization import NORMALIZATIONS
 from nnexp.network.optimizers import OPTIMIZERS
-from nnexp.network.penalties import PENALTIES
+from nnexp.network.penalties import L1_PENALTIES, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES
 from nnexp.training import Objective, Training, TrialConfig
+from nnexp.training.stopping import EARLY_STOPPINGS
 from tests.contracts import assert_live
 from tests.trials import VALUE_LOSSES, regression, small
 from tests.variations import acting, components, other, others, tables
@@ -28,9 +33,15 @@ PLACES: dict[str, Mapping[str, type[Component]]] = {
     "initializer": INITIALIZERS,
     "optimizer": OPTIMIZERS,
     "loss": LOSSES,
+    "normalization": NORMALIZATIONS,
     "dropout": DROPOUTS,
-    "l2": PENALTIES,
+    "l2": L2_PENALTIES,
+    "l1": L1_PENALTIES,
+    "max_norm": MAX_NORMS,
+    "clip": CLIPS,
     "schedule": SCHEDULES,
+    "averaging": AVERAGINGS,
+    "early_stopping": EARLY_STOPPINGS,
     "dataset": DATASETS,
 }
 PLACED = [pytest.param(place, name, id=f"{place}-{name}") for place, table in PLACES.items() for name in sorted(table)]
@@ -103,7 +114,7 @@ def _on(cls: type[Component]) -> Component:
 
 
 def _louder(component: Component) -> Component:
-    return acting(type(component)) if type(component) in (*DROPOUTS.values(), *PENALTIES.values()) else component
+    return acting(type(component)) if type(component) in (*DROPOUTS.values(), *L2_PENALTIES.values()) else component
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Training)])
@@ -148,4 +159,4 @@ def test_settings_that_are_off_train_like_nothing() -> None:
     with pytest.raises(AssertionError, match="trains like"):
         assert_live(small(), dropout=DROPOUTS["none"]())
     with pytest.raises(AssertionError, match="trains like"):
-        assert_live(small(), l2=PENALTIES["none"]())
+        assert_live(small(), l2=L2_PENALTIES["none"]())
