@@ -9,17 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.arrays import Flags, Floats, Integers
-from nnexp.data.splits import Part
 from nnexp.network.dropout import Fates
 from nnexp.network.stack import Pass
 from nnexp.network.update import Update, group_rows
-from nnexp.training.feed import Batches, Blocks
-from nnexp.training.metrics import Scale, judge
+from nnexp.training.evaluation import Evaluation, Values
+from nnexp.training.feed import Batches
+from nnexp.training.metrics import judge
 from nnexp.training.state import End, Problem, Records, Slice, State, has_part, metrics_of
-
-EVALUATION_BLOCK = 256  # examples, about: the exact number follows from the size of the part
-
-Values = dict[str, NDArray[np.float64]]
 
 
 def advance(problem: Problem, state: State, epochs: int) -> tuple[State, Slice]:
@@ -89,7 +85,7 @@ def _finish(problem: Problem, state: State, log: _Log) -> None:
     """End every replica that is left, with the test part judged once, at its best epoch."""
     tested: Values = {}
     if has_part(problem, "test"):
-        judged = _Evaluation(problem, state, state.best_theta, "test").judge()
+        judged = Evaluation(problem, state.alive, state.best_theta, "test").judge()
         tested = {f"test/{name}": values for name, values in judged.items()}
     for row in range(len(state.alive)):
         summary = _best(state, row, log.names) | {name: float(values[row]) for name, values in tested.items()}
@@ -119,7 +115,7 @@ class _Run:
         self.update = Update(self.blueprint.layout, groups, strengths, (state.theta, grad, state.slots))
         self.weights: Floats = self.blueprint.layout.weight_mask(state.theta.dtype)
         self.validation = (
-            _Evaluation(problem, state, state.theta, "validation") if has_part(problem, "validation") else None
+            Evaluation(problem, state.alive, state.theta, "validation") if has_part(problem, "validation") else None
         )
 
     def train(self, epoch: int) -> Values:
@@ -152,25 +148,6 @@ class _Run:
         if self.validation is not None:
             values |= {f"val/{name}": each for name, each in self.validation.judge().items()}
         return values
-
-
-class _Evaluation:
-    """The buffers that judge a stack's parameters on a part of the data."""
-
-    def __init__(self, problem: Problem, state: State, theta: Floats, part: Part) -> None:
-        replicas = [problem.replicas[position] for position in state.alive]
-        self.blocks = Blocks(problem, replicas, part, EVALUATION_BLOCK)
-        self.run = Pass(problem.blueprint, theta, self.blocks.size, sources=self.blocks.sources)
-        self.scale: Scale | None = self.blocks.scale
-
-    def judge(self) -> Values:
-        """Return loss and acc, or loss, rmse and r2, (K,) each."""
-        sums = np.zeros((2, len(self.run.outputs)))  # of losses and scores
-        for rows, targets, count in self.blocks:
-            self.run.forward(rows, targets)
-            sums += np.add.reduce(self.run.desk.results[:, :, :count], axis=2)
-        losses, scores = sums
-        return judge(losses, scores, self.blocks.examples, self.scale)
 
 
 class _Log:
