@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     DROPOUT = 3
     SPLIT = 4
     GENERATE = 5
+    INPUT_DROPOUT = 6
 
 
 def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:

@@ -59,8 +59,10 @@ def assert_gradient(trial: TrialConfig, data: Data, *, directions: int = 3) -> N
 def _slopes(trial: TrialConfig, data: Data, rng: np.random.Generator, directions: int) -> tuple[Float64s, ...]:
     """Return slopes along random directions at a random place: from the gradient, measured, measured more closely."""
     layout = trial.blueprint(data.inputs).layout
-    theta = rng.normal(0, 0.7, layout.size)
-    along = rng.normal(size=(directions, layout.size))
+    start = layout.pack(layout.unpack(np.zeros(layout.total)))
+    theta, trained = start + rng.normal(0, 0.7, layout.total), np.arange(layout.total) < layout.size
+    theta[~trained] = start[~trained]
+    along = rng.normal(size=(directions, layout.total)) * trained
     along /= np.linalg.norm(along, axis=1, keepdims=True)
     steps = np.array([1e-5, -1e-5, 5e-6, -5e-6])
     points = np.concatenate([theta[None], *(theta + step * along for step in steps)])
@@ -69,7 +71,7 @@ def _slopes(trial: TrialConfig, data: Data, rng: np.random.Generator, directions
     last = results[0].last
     assert last is not None, "the training diverged"
     wide, close = (costs[0] - costs[1]) / (2 * steps[0]), (costs[2] - costs[3]) / (2 * steps[2])
-    return along @ (theta - layout.pack(last)), wide, close
+    return along[:, trained] @ (theta - layout.pack(last))[trained], wide, close
 
 
 # alone

@@ -9,6 +9,7 @@ from nnexp.component import Component, table
 from nnexp.errors import ConfigError, choose, require
 from nnexp.network.activations import ACTIVATIONS, Activation, ReLU
 from nnexp.network.losses import Loss
+from nnexp.network.normalization import Normalization
 from nnexp.network.stack import Blueprint
 
 
@@ -58,11 +59,14 @@ class MLP(Component):
             )
         return self.output
 
-    def blueprint(self, inputs: int, outputs: int, loss: Loss, dtype: str) -> Blueprint:
+    def blueprint(
+        self, inputs: int, outputs: int, loss: Loss, dtype: str, normalization: Normalization | None = None
+    ) -> Blueprint:
         """Return the network for data with so many inputs and outputs."""
         output = self.output_for(loss)
         link = None if loss.output is not None or output == "identity" else ACTIVATIONS[output]()
-        return Blueprint((inputs, *self.hidden, outputs), self.activations, link, loss, dtype)
+        sizes = (inputs, *self.hidden, outputs)
+        return Blueprint(sizes, self.activations, link, loss, dtype, normalization or Normalization())
 
 
 ARCHITECTURES = table(MLP)

@@ -29,20 +29,28 @@ class Dropout(Component):
         """Return the keep probability of each hidden layer."""
         return (1.0,) * layers
 
+    @property
+    def input(self) -> float:
+        """The keep probability of the inputs."""
+        return 1.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class InvertedDropout(Dropout):
     """A <- A D / keep, D ~ Bernoulli(keep), while training; A as it is afterwards. The same D masks the gradient.
 
     Args: keep: probability that a unit stays, in [2^-16, 1]; one for all hidden layers or one a layer. 1 is off.
+    input_keep: the same for each input.
     Raises: ConfigError if a probability is out of range, or there is not one a layer.
     Source: Srivastava et al. 2014, section 10 (scaled while training). keep is rounded to a multiple of 2^-16.
     """
 
     name: ClassVar[str] = "inverted"
     keep: float | tuple[float, ...] = 1.0
+    input_keep: float = 1.0
 
     def __post_init__(self) -> None:
+        require(1 / LEVELS <= self.input_keep <= 1, "inverted: input_keep", "in [2^-16, 1]", self.input_keep)
         for keep in self.keep if isinstance(self.keep, tuple) else (self.keep,):
             require(1 / LEVELS <= keep <= 1, "inverted: keep", "in [2^-16, 1]", keep)
 
@@ -52,32 +60,40 @@ class InvertedDropout(Dropout):
         require(len(self.keep) == layers, "dropout.keep", f"one number or one a hidden layer ({layers})", self.keep)
         return self.keep
 
+    @property
+    def input(self) -> float:
+        return self.input_keep
+
 
 class Fates:
     """The random streams of a stack's dropout: replicas with the same seed share their draws.
 
-    Each hidden layer has a stream of its own, so that a layer where nobody drops can be skipped. The mini-batches of an
-    epoch have one size, but for a shorter last one.
+    Each hidden layer, and last the inputs, have a stream of their own, so that a layer where nobody drops can be
+    skipped. The mini-batches of an epoch have one size, but for a shorter last one.
     Args: dropouts, seeds: of each replica. layers: number of hidden layers.
     """
 
     def __init__(self, dropouts: Sequence[Dropout], seeds: Sequence[int], layers: int) -> None:
-        keep = np.array([dropout.keeps(layers) for dropout in dropouts]).reshape(len(seeds), layers)
+        keep = np.array([(*dropout.keeps(layers), dropout.input) for dropout in dropouts])
         self.keep: NDArray[np.float64] = keep
-        self.drops = [bool((keep[:, layer] < 1).any()) for layer in range(layers)]
+        self.drops = [bool(each) for each in (keep < 1).any(axis=0)]
         rows: dict[int, list[int]] = {}
         for row, seed in enumerate(seeds):
             rows.setdefault(seed, []).append(row)
         self._rows = {seed: np.array(of_seed) for seed, of_seed in rows.items()}
         self._streams: list[list[np.random.BitGenerator]] = []
-        self._words = [np.empty((len(seeds), 0), np.uint64) for _ in range(layers)]
-        self._used = [0] * layers
+        self._words = [np.empty((len(seeds), 0), np.uint64) for _ in self.drops]
+        self._used = [0] * len(self.drops)
 
     def begin(self, epoch: int) -> None:
         """Start the streams of an epoch."""
+        places: list[tuple[Purpose, *tuple[int, ...]]] = [
+            (Purpose.DROPOUT, layer, epoch) for layer in range(len(self.drops) - 1)
+        ]
+        places.append((Purpose.INPUT_DROPOUT, epoch))
         self._streams = [
-            [stream(seed, Purpose.DROPOUT, layer, epoch).bit_generator for seed in self._rows] if drops else []
-            for layer, drops in enumerate(self.drops)
+            [stream(seed, *place).bit_generator for seed in self._rows] if drops else []
+            for place, drops in zip(places, self.drops, strict=True)
         ]
         self._used = [words.shape[1] for words in self._words]
 
@@ -102,7 +118,7 @@ class Fates:
 
 
 class Mask:
-    """The buffers of one hidden layer's dropout for batches of one size; `kept` (K, n, B) holds 0 or 1 / keep."""
+    """The buffers of one layer's dropout for batches of one size; `kept`, of its shape, holds 0 or 1 / keep."""
 
     def __init__(self, fates: Fates, layer: int, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
         self.fates, self.layer = fates, layer
@@ -115,8 +131,7 @@ class Mask:
 
     def draw(self) -> None:
         """Draw which units stay in the next step."""
-        _, n, B = self.kept.shape
-        drawn = self.fates.draw(self.layer, n * B)
+        drawn = self.fates.draw(self.layer, self.kept[0].size)
         np.less_equal(drawn.reshape(self.kept.shape), self.threshold, out=self.stays)
         np.copyto(self.kept, self.stays)  # with the next line half the time of a product of flags and floats
         self.kept *= self.scale

@@ -1,21 +1,187 @@
-"""Normalization: hidden units brought to mean 0 and variance 1 before their activation."""
+"""Normalization: hidden units brought to mean 0 and variance 1 before their activation.
+
+A normalized layer computes U = W A, normalizes U to N, and goes on with Z = gamma N + b: the bias comes after the
+normalization, which would take it away, and each unit has a scale gamma, which starts at 1.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
+from nnexp.arrays import Floats
 from nnexp.component import Component, table
 from nnexp.errors import require
 
 
+@dataclass(frozen=True)
+class Scales:
+    """A hidden layer's part in a normalization, as views of the stack's arrays.
+
+    gamma, bias: (K, n). dgamma, dbias: their gradients, None where there is no backward pass. statistics: (K, s, n),
+    None where the normalization keeps none.
+    """
+
+    gamma: Floats
+    bias: Floats
+    dgamma: Floats | None
+    dbias: Floats | None
+    statistics: Floats | None
+
+
+class Normalizer:
+    """The buffers of one normalized layer for batches of one size.
+
+    Args: scales: the layer's. shape: of its units, (K, n, B).
+    """
+
+    def __init__(self, eps: float, scales: Scales, shape: tuple[int, int, int]) -> None:
+        self.scales, dtype = scales, scales.gamma.dtype
+        self.eps, self.one = dtype.type(eps), dtype.type(1)
+        self.trains = scales.dgamma is not None
+        self.gamma, self.bias = scales.gamma[:, :, None], scales.bias[:, :, None]
+        self.spare: Floats = np.empty(shape, dtype)
+        self.N: Floats = np.empty(shape if self.trains else 0, dtype)
+
+    @abstractmethod
+    def forward(self, U: Floats) -> None:
+        """Turn U into Z = gamma N + b, in place; while training, keep what backward needs."""
+
+    @abstractmethod
+    def backward(self, dZ: Floats) -> None:
+        """Fill the gradients of gamma and bias, and turn dZ into dU, in place."""
+
+    def scale(self, Z: Floats) -> None:
+        """Turn N into Z = gamma N + b, both of them a layer's units."""
+        np.multiply(self.N, self.gamma, out=Z)
+        Z += self.bias
+
+    def collect(self, dZ: Floats) -> None:
+        """Fill the gradients of gamma and bias: sum_B dZ N and sum_B dZ."""
+        assert self.scales.dgamma is not None
+        assert self.scales.dbias is not None
+        np.vecdot(dZ, self.N, out=self.scales.dgamma)
+        np.add.reduce(dZ, axis=2, out=self.scales.dbias)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Normalization(Component):
-    """Hidden units are activated as they are: Z = W A + b."""
+    """Hidden units are activated as they are: Z = W A + b.
+
+    `scales`: whether hidden units have a gamma. `statistics`: names of what is kept of each hidden unit, and the value
+    it starts from.
+    """
 
     name: ClassVar[str] = "none"
+    scales: ClassVar[bool] = False
+    statistics: ClassVar[Mapping[str, float]] = {}
+
+    def normalizer(self, scales: Scales, shape: tuple[int, int, int]) -> Normalizer | None:
+        """Return the buffers for one hidden layer's units (K, n, B); None where nothing is normalized."""
+        return None
+
+
+class _OverExamples(Normalizer):
+    """Normalizes each unit over the examples of the mini-batch; at evaluation by the running statistics."""
+
+    def __init__(self, momentum: float, eps: float, scales: Scales, shape: tuple[int, int, int]) -> None:
+        super().__init__(eps, scales, shape)
+        assert scales.statistics is not None
+        self.statistics, (K, n, B) = scales.statistics, shape
+        dtype = self.spare.dtype
+        self.share = dtype.type(1 / B)
+        self.momentum, self.rest = dtype.type(momentum), dtype.type(1 - momentum)
+        self.unbiased = dtype.type(momentum / max(B - 1, 1))  # of the sum of squares
+        self.inverse: Floats = np.empty((K, n, 1), dtype)  # 1 / sqrt(var + eps)
+        self.column: Floats = np.empty((K, n, 1), dtype)
+
+    def forward(self, U: Floats) -> None:
+        if not self.trains:
+            self._evaluate(U)
+            return
+        column, mean, variance = self.column, self.statistics[:, 0], self.statistics[:, 1]
+        self.statistics *= self.rest
+        np.add.reduce(U, axis=2, keepdims=True, out=column)
+        column *= self.share
+        np.subtract(U, column, out=self.N)
+        column *= self.momentum
+        mean += column[:, :, 0]
+        np.vecdot(self.N, self.N, out=self.inverse[:, :, 0])
+        np.multiply(self.inverse, self.unbiased, out=column)
+        variance += column[:, :, 0]
+        self.inverse *= self.share
+        self.inverse += self.eps
+        np.sqrt(self.inverse, out=self.inverse)
+        np.divide(self.one, self.inverse, out=self.inverse)
+        self.N *= self.inverse
+        self.scale(U)
+
+    def _evaluate(self, U: Floats) -> None:
+        mean, variance = self.statistics[:, 0, :, None], self.statistics[:, 1, :, None]
+        np.add(variance, self.eps, out=self.inverse)
+        np.sqrt(self.inverse, out=self.inverse)
+        np.divide(self.gamma, self.inverse, out=self.inverse)
+        np.multiply(mean, self.inverse, out=self.column)
+        np.subtract(self.bias, self.column, out=self.column)
+        U *= self.inverse
+        U += self.column
+
+    def backward(self, dZ: Floats) -> None:
+        # dU = gamma / sqrt(var + eps) (dZ - mean_B(dZ) - N mean_B(dZ N))
+        self.collect(dZ)
+        assert self.scales.dgamma is not None
+        assert self.scales.dbias is not None
+        np.multiply(self.scales.dgamma[:, :, None], self.share, out=self.column)
+        np.multiply(self.N, self.column, out=self.spare)
+        dZ -= self.spare
+        np.multiply(self.scales.dbias[:, :, None], self.share, out=self.column)
+        dZ -= self.column
+        self.inverse *= self.gamma
+        dZ *= self.inverse
+
+
+class _OverUnits(Normalizer):
+    """Normalizes each example over the units of the layer."""
+
+    def __init__(self, eps: float, scales: Scales, shape: tuple[int, int, int]) -> None:
+        super().__init__(eps, scales, shape)
+        K, n, B = shape
+        self.share = self.spare.dtype.type(1 / n)
+        self.inverse: Floats = np.empty((K, 1, B), self.spare.dtype)
+        self.row: Floats = np.empty((K, 1, B), self.spare.dtype)
+
+    def forward(self, U: Floats) -> None:
+        N = self.N if self.trains else U
+        np.add.reduce(U, axis=1, keepdims=True, out=self.row)
+        self.row *= self.share
+        np.subtract(U, self.row, out=N)
+        np.multiply(N, N, out=self.spare)
+        np.add.reduce(self.spare, axis=1, keepdims=True, out=self.inverse)
+        self.inverse *= self.share
+        self.inverse += self.eps
+        np.sqrt(self.inverse, out=self.inverse)
+        np.divide(self.one, self.inverse, out=self.inverse)
+        N *= self.inverse
+        np.multiply(N, self.gamma, out=U)
+        U += self.bias
+
+    def backward(self, dZ: Floats) -> None:
+        # dU = (dN - mean_n(dN) - N mean_n(dN N)) / sqrt(var + eps),  dN = gamma dZ
+        self.collect(dZ)
+        dZ *= self.gamma
+        np.multiply(dZ, self.N, out=self.spare)
+        np.add.reduce(self.spare, axis=1, keepdims=True, out=self.row)
+        self.row *= self.share
+        np.multiply(self.N, self.row, out=self.spare)
+        np.add.reduce(dZ, axis=1, keepdims=True, out=self.row)
+        self.row *= self.share
+        dZ -= self.row
+        dZ -= self.spare
+        dZ *= self.inverse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +189,8 @@ class BatchNorm(Normalization):
     """Batch normalization: Z = gamma (U - mean) / sqrt(var + eps) + b,  U = W A.
 
     Mean and variance are a unit's over the mini-batch while training; at evaluation, their running means:
-    running <- (1 - momentum) running + momentum batch's, with the unbiased variance. gamma starts at 1.
+    running <- (1 - momentum) running + momentum batch's, with the unbiased variance; they start at 0 and 1. A
+    mini-batch of one example normalizes to 0.
 
     Args: momentum: weight of the newest batch in the running means, in (0, 1]. eps: > 0, inside the root.
     Raises: ConfigError if a value is out of range.
@@ -31,6 +198,8 @@ class BatchNorm(Normalization):
     """
 
     name: ClassVar[str] = "batch_norm"
+    scales: ClassVar[bool] = True
+    statistics: ClassVar[Mapping[str, float]] = {"mean": 0.0, "variance": 1.0}
     momentum: float = 0.1
     eps: float = 1e-5
 
@@ -38,23 +207,30 @@ class BatchNorm(Normalization):
         require(0 < self.momentum <= 1, "batch_norm: momentum", "in (0, 1]", self.momentum)
         require(0 < self.eps < np.inf, "batch_norm: eps", "> 0", self.eps)
 
+    def normalizer(self, scales: Scales, shape: tuple[int, int, int]) -> Normalizer:
+        return _OverExamples(self.momentum, self.eps, scales, shape)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerNorm(Normalization):
     """Layer normalization: Z = gamma (U - mean) / sqrt(var + eps) + b,  U = W A.
 
-    Mean and variance are an example's over the units of the layer, while training and at evaluation. gamma starts at 1.
+    Mean and variance are an example's over the units of the layer, while training and at evaluation.
 
     Args: eps: > 0, inside the root.
-    Raises: ConfigError if a value is out of range.
+    Raises: ConfigError if the eps is out of range.
     Source: Ba, Kiros & Hinton 2016, arXiv:1607.06450, equation 4.
     """
 
     name: ClassVar[str] = "layer_norm"
+    scales: ClassVar[bool] = True
     eps: float = 1e-5
 
     def __post_init__(self) -> None:
         require(0 < self.eps < np.inf, "layer_norm: eps", "> 0", self.eps)
+
+    def normalizer(self, scales: Scales, shape: tuple[int, int, int]) -> Normalizer:
+        return _OverUnits(self.eps, scales, shape)
 
 
 NORMALIZATIONS = table(Normalization, BatchNorm, LayerNorm)

@@ -8,7 +8,7 @@ its gradient. `np.matmul` makes one BLAS call a replica, so a replica's bits do 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from nnexp.network.activations import Activation, Spare, sigmoid
 from nnexp.network.dropout import Fates, Mask
 from nnexp.network.layout import Layout
 from nnexp.network.losses import Desk, Loss, Targets
+from nnexp.network.normalization import Normalization, Normalizer, Scales
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Blueprint:
     """What the replicas of a stack have in common.
 
     Args: sizes: units a layer, n_0 … n_L. activations: of each hidden layer. output: activation of the outputs, None
-    where the loss works on logits. dtype: `float32` or `float64`.
+    where the loss works on logits. dtype: `float32` or `float64`. normalization: of the hidden layers.
     """
 
     sizes: tuple[int, ...]
@@ -34,24 +35,29 @@ class Blueprint:
     output: Activation | None
     loss: Loss
     dtype: str = "float32"
+    normalization: Normalization = field(default_factory=Normalization)
 
     @cached_property
     def layout(self) -> Layout:
         """Where each parameter lies."""
-        return Layout(self.sizes)
+        return Layout(self.sizes, self.normalization)
 
 
 @dataclass(frozen=True)
 class _Hidden:
-    """The buffers of a hidden layer, and the parameters that read it."""
+    """The buffers of a hidden layer, and the parameters that read it.
 
+    Where the next layer is normalized, its product goes without the row of ones and the column of biases.
+    """
+
+    normalizer: Normalizer | None
     activation: Activation
     mask: Mask | None
     spare: Spare
     units: Floats  # (K, n, B)
     seen: Floats  # what the next layer reads: the units, or a copy of them where some are left out, (K, n, B)
-    A: Floats  # the same with a last row of ones, (K, n + 1, B)
-    W: Floats  # of the next layer, (K, n', n + 1)
+    A: Floats  # the same with a last row of ones, (K, n + 1, B), or without
+    W: Floats  # of the next layer, (K, n', n + 1), or (K, n', n)
     Z: Floats  # of the next layer, (K, n', B)
 
 
@@ -72,8 +78,8 @@ class Pass:
     Inputs come as rows (S, B, n_0 + 1) whose last column is one. S divides K and replica k reads rows[k % S]: replicas
     with the same order of examples need not have copies of them.
 
-    Args: theta: (K, P). examples: B. sources: S. grad: (K, P), filled by `backward`; None if there is no backward pass.
-    fates: the stack's dropout; None for evaluation.
+    Args: theta: (K, P + S'), as the layout says. examples: B. sources: S. grad: (K, P), filled by `backward`; None if
+    there is no backward pass. fates: the stack's dropout; None for evaluation.
     Attributes: outputs: (K, n_L, B). desk: losses and scores, (K, B).
     """
 
@@ -87,20 +93,43 @@ class Pass:
         grad: Floats | None = None,
         fates: Fates | None = None,
     ) -> None:
-        K, dtype, outputs = len(theta), theta.dtype, blueprint.sizes[-1]
-        self.blueprint, self.examples = blueprint, examples
+        K, dtype, (inputs, *_, outputs) = len(theta), theta.dtype, blueprint.sizes
+        self.blueprint, self.examples, layout = blueprint, examples, blueprint.layout
         self.outputs: Floats = np.empty((K, outputs, examples), dtype)
         self.desk = Desk(K, outputs, examples, dtype)
         self._predicted = np.empty_like(self.outputs)
         self._spares = _spares(K, blueprint.sizes[1:], examples, dtype)
-        W = blueprint.layout.views(theta)
+        self._normalizers = self._normalize(theta, grad)
+        W = layout.views(theta)
         self._hidden = self._connect(W, fates)
+        self._inputs: _Inputs | None = None
+        if fates is not None and fates.drops[-1]:
+            self._inputs, sources = _Inputs(fates, (K, examples, inputs), dtype), K
+        # what a product with the rows reads: all columns, or no column of ones and no biases
+        self._cols = slice(None, -1) if self._normalizers else slice(None)
         first = self._hidden[0].units if self._hidden else self.outputs
-        self._first = _by_source([W[0], first], sources)
+        self._first = _by_source([W[0][:, :, self._cols], first], sources)
         if grad is not None:
-            dW = blueprint.layout.views(grad)
-            self._back = [_way_back(hidden, dW[number]) for number, hidden in enumerate(self._hidden, start=1)][::-1]
-            self._last = _by_source([self._back[-1].dA if self._back else self.outputs, dW[0]], sources)
+            dW = layout.views(grad)
+            self._back = [self._way_back(number, dW[number]) for number in range(len(self._hidden), 0, -1)]
+            dZ = self._back[-1].dA if self._back else self.outputs
+            self._last = _by_source([dZ, dW[0][:, :, self._cols]], sources)
+
+    def _normalize(self, theta: Floats, grad: Floats | None) -> list[Normalizer]:
+        """Return each hidden layer's normalizer, or none at all."""
+        layout, shape = self.blueprint.layout, (len(theta), self.examples)
+        gammas, statistics = layout.gammas(theta), layout.statistics(theta)
+        found = []
+        for layer, gamma in enumerate(gammas):
+            scales = Scales(
+                gamma=gamma,
+                bias=layout.views(theta)[layer][:, :, -1],
+                dgamma=None if grad is None else layout.gammas(grad)[layer],
+                dbias=None if grad is None else layout.views(grad)[layer][:, :, -1],
+                statistics=statistics[layer] if statistics else None,
+            )
+            found.append(self.blueprint.normalization.normalizer(scales, (shape[0], gamma.shape[1], shape[1])))
+        return [each for each in found if each is not None]
 
     def _connect(self, W: Sequence[Floats], fates: Fates | None) -> list[_Hidden]:
         K, _, B = self.outputs.shape
@@ -112,25 +141,37 @@ class Pass:
             shape = (K, widths[layer], B)
             mask = Mask(fates, layer, shape, dtype) if fates is not None and fates.drops[layer] else None
             read = A[layer] if mask is None or activation.by_sign else np.ones_like(A[layer])
+            whole = not self._normalizers or layer + 1 == len(widths)
             found.append(
                 _Hidden(
+                    normalizer=self._normalizers[layer] if self._normalizers else None,
                     activation=activation,
                     mask=mask,
                     spare=self._spares[layer],
                     units=Z[layer],
                     seen=read[:, :-1],
-                    A=read,
-                    W=W[layer + 1],
+                    A=read if whole else read[:, :-1],
+                    W=W[layer + 1] if whole else W[layer + 1][:, :, :-1],
                     Z=Z[layer + 1],
                 )
             )
         return found
 
+    def _way_back(self, number: int, dW: Floats) -> _Gradients:
+        """Return the buffers from a layer's gradients, of which dW is (K, n', n + 1), to those of the one before."""
+        hidden, n = self._hidden[number - 1], self.blueprint.sizes[number]
+        AT, WT = hidden.A.swapaxes(1, 2), hidden.W[:, :, :n].swapaxes(1, 2)
+        return _Gradients(hidden, AT, WT, dW[:, :, : AT.shape[2]], np.empty(hidden.units.shape, dW.dtype))
+
     def forward(self, rows: Floats, targets: Targets | None) -> None:
         """Run rows through the networks; with targets, also fill the desk's losses and scores."""
         W_first, Z_first = self._first
-        np.matmul(W_first, rows.swapaxes(1, 2), out=Z_first)
+        if self._inputs is not None:
+            rows = self._inputs.drop(rows)
+        np.matmul(W_first, rows[:, :, self._cols].swapaxes(1, 2), out=Z_first)
         for hidden in self._hidden:
+            if hidden.normalizer is not None:
+                hidden.normalizer.forward(hidden.units)
             hidden.activation.forward(hidden.units, hidden.spare)
             if hidden.mask is not None:
                 hidden.mask.draw()
@@ -155,14 +196,29 @@ class Pass:
             if hidden.mask is not None:
                 np.multiply(back.dA, hidden.mask.kept, out=back.dA)
             hidden.activation.backward(back.dA, hidden.units, hidden.spare)
+            if hidden.normalizer is not None:
+                hidden.normalizer.backward(back.dA)
             dZ = back.dA
         dZ_first, dW_first = self._last
-        np.matmul(dZ_first, rows, out=dW_first)
+        seen = rows if self._inputs is None else self._inputs.rows
+        np.matmul(dZ_first, seen[:, :, self._cols], out=dW_first)
 
 
-def _way_back(hidden: _Hidden, dW: Floats) -> _Gradients:
-    AT, WT = hidden.A.swapaxes(1, 2), hidden.W[:, :, :-1].swapaxes(1, 2)
-    return _Gradients(hidden, AT, WT, dW, np.empty(hidden.units.shape, dW.dtype))
+class _Inputs:
+    """The buffers of dropout on the inputs, where each replica has rows of its own, (K, B, n_0 + 1)."""
+
+    def __init__(self, fates: Fates, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
+        K, B, n = shape
+        self.mask = Mask(fates, len(fates.drops) - 1, shape, dtype)
+        self.rows: Floats = np.ones((K, B, n + 1), dtype)
+
+    def drop(self, rows: Floats) -> Floats:
+        """Return the rows (S, B, n_0 + 1) as each replica sees them."""
+        self.mask.draw()
+        by_source = (-1, *rows.shape)
+        kept = self.mask.kept.reshape(-1, len(rows), *self.mask.kept.shape[1:])
+        np.multiply(rows[:, :, :-1], kept, out=self.rows.reshape(by_source)[:, :, :, :-1])
+        return self.rows
 
 
 def _by_source(arrays: Sequence[Floats], sources: int) -> list[Floats]:

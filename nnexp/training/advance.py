@@ -105,15 +105,17 @@ class _Run:
             [replica.seed for replica in replicas],
             len(self.blueprint.activations),
         )
-        grad = np.zeros_like(state.theta)
+        layout = self.blueprint.layout
+        self.parameters: Floats = state.theta[:, : layout.size]  # what follows is no parameter
+        grad = np.zeros(self.parameters.shape, state.theta.dtype)
         self.passes = {
             size: Pass(self.blueprint, state.theta, size, sources=self.batches.sources, grad=grad, fates=self.fates)
             for size in self.batches.sizes
         }
         groups = group_rows([replica.optimizer for replica in replicas], [replica.schedule for replica in replicas])
         strengths = [replica.l2.l2 for replica in replicas]
-        self.update = Update(self.blueprint.layout, groups, strengths, (state.theta, grad, state.slots))
-        self.weights: Floats = self.blueprint.layout.weight_mask(state.theta.dtype)
+        self.update = Update(layout, groups, strengths, (self.parameters, grad, state.slots))
+        self.weights: Floats = layout.weight_mask(state.theta.dtype)
         self.validation = (
             Evaluation(problem, state.alive, state.theta, "validation") if has_part(problem, "validation") else None
         )
@@ -143,7 +145,7 @@ class _Run:
 
     def observe(self) -> Values:
         """Return the validation metrics and the norm of the weights after an epoch, (K,) each."""
-        theta = self.state.theta
+        theta = self.parameters
         values = {"train/weight_norm": np.sqrt(np.vecdot(theta * self.weights, theta).astype(np.float64))}
         if self.validation is not None:
             values |= {f"val/{name}": each for name, each in self.validation.judge().items()}

@@ -54,8 +54,9 @@ def train(
     """Train trials of one shape in one stack, in this process, with one BLAS thread.
 
     Args: trials: they may differ in all that `nnexp.training.stacking.OWN` lists. data: from `nnexp.data.prepared`; by
-    default the trials' dataset is loaded and divided. initial: each trial's parameters to start from (W1 (n_1, n_0), b1 (n_1,), …) instead of drawn ones. order: positions in the training part, (m,) for all
-    epochs or (epochs, m), instead of drawn ones.
+    default the trials' dataset is loaded and divided. initial: each trial's parameters to start from (W1 (n_1, n_0), b1
+    (n_1,), …) instead of drawn ones. order: positions in the training part, (m,) for all epochs or (epochs, m), instead
+    of drawn ones.
     Returns: the results, in the order of the trials.
     Raises: UsageError if the trials do not share a shape, or what is given does not fit it.
     """

@@ -100,6 +100,8 @@ class TrialConfig:
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", ">= 0", self.seed)
         self.dropout.keeps(len(self.architecture.hidden))
+        if self.normalization.scales and not self.architecture.hidden:
+            raise ConfigError(f"normalization {self.normalization.name!r} needs a hidden layer, but hidden is []")
         self.architecture.output_for(self.loss)
         classes, kind, name = self.dataset.classes, self.loss.target_kind, self.loss.name
         if kind != "values" and classes is None:
@@ -126,4 +128,4 @@ class TrialConfig:
         """Return the shape of the trial's network for data with so many inputs."""
         classes = self.dataset.classes
         outputs = 1 if classes is None or self.loss.target_kind == "binary" else classes
-        return self.architecture.blueprint(inputs, outputs, self.loss, self.training.dtype)
+        return self.architecture.blueprint(inputs, outputs, self.loss, self.training.dtype, self.normalization)

@@ -35,14 +35,14 @@ class Replica:
     seed: int
     initializer: Initializer
     optimizer: Optimizer
-    dropout: Dropout = Dropout()
-    l2: Penalty = Penalty()
-    l1: Penalty = Penalty()
-    max_norm: MaxNorm = MaxNorm()
-    clip: Clip = Clip()
-    schedule: Schedule = Constant()
-    averaging: Averaging = Averaging()
-    early_stopping: EarlyStopping = EarlyStopping()
+    dropout: Dropout = field(default_factory=Dropout)
+    l2: Penalty = field(default_factory=Penalty)
+    l1: Penalty = field(default_factory=Penalty)
+    max_norm: MaxNorm = field(default_factory=MaxNorm)
+    clip: Clip = field(default_factory=Clip)
+    schedule: Schedule = field(default_factory=Constant)
+    averaging: Averaging = field(default_factory=Averaging)
+    early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
     start: Floats | None = None
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nnexp.arrays import Floats
+from nnexp.data.prepared import from_arrays
+from nnexp.data.sources import Moons
+from nnexp.network.architecture import MLP
 from nnexp.network.dropout import DROPOUTS, Dropout, Fates, InvertedDropout, Mask
+from nnexp.network.optimizers import SGD
+from nnexp.training import Objective, Training, train
+from tests.trials import small
 from tests.variations import acting
 
 SHAPE = (40, 50)  # units, examples
@@ -70,8 +77,42 @@ def test_an_epochs_draws_can_be_repeated_and_all_others_are_new() -> None:
 def test_keep_may_differ_from_layer_to_layer() -> None:
     drop = InvertedDropout(keep=(1.0, 0.5))
     assert drop.keeps(2) == (1.0, 0.5)
-    assert Fates([drop], [0], 2).drops == [False, True]
+    assert Fates([drop], [0], 2).drops == [False, True, False]
     assert set(masks([drop], [0], layer=1)[0].ravel().tolist()) == {0.0, 2.0}
+
+
+def test_inputs_are_dropped_from_a_stream_of_their_own() -> None:
+    both = Fates([InvertedDropout(keep=0.5, input_keep=0.5), InvertedDropout(input_keep=0.9)], [0, 0], 1)
+    alone = Fates([InvertedDropout(input_keep=0.5)], [0], 1)
+    assert both.drops == [True, True]
+    assert alone.drops == [False, True]
+    for fates in (both, alone):
+        fates.begin(3)
+    hidden, inputs = both.draw(0, 12), both.draw(1, 12)
+    assert not np.array_equal(hidden, inputs)
+    assert np.array_equal(inputs[1], inputs[0])
+    assert np.array_equal(alone.draw(1, 12)[0], inputs[0])
+
+
+def test_each_replica_drops_inputs_of_its_own_and_scales_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(8, 3))
+    data = from_arrays((X, np.arange(8) % 2), classes=2, dtype="float64")
+    training = Training(epochs=1, batch_size="full", dtype="float64", shuffle=False)
+    trial = small(architecture=MLP(hidden=()), optimizer=SGD(lr=1.0), training=training)
+    trial = replace(trial, objective=Objective(metric="train/acc"), dataset=Moons())
+    trials = [replace(trial, dropout=InvertedDropout(input_keep=keep)) for keep in (1.0, 0.5)]
+    start = {"W1": np.zeros((2, 3)), "b1": np.zeros(2)}
+    whole, dropped = train(trials, data, initial=[start, start])
+    fates = Fates([InvertedDropout(input_keep=0.5)], [0], 0)
+    fates.begin(1)
+    D = 2.0 * (fates.draw(0, 24).reshape(8, 3) <= 2**15 - 1)
+    dZ = (0.5 - np.eye(2)[np.arange(8) % 2]) / 8
+    assert whole.last is not None
+    assert dropped.last is not None
+    np.testing.assert_allclose(whole.last["W1"], -dZ.T @ X, rtol=1e-12)
+    np.testing.assert_allclose(dropped.last["W1"], -dZ.T @ (X * D), rtol=1e-12)
+    np.testing.assert_allclose(dropped.last["b1"], whole.last["b1"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(DROPOUTS))

@@ -54,8 +54,8 @@ def test_a_bias_may_be_a_column() -> None:
     [
         ({"W1": [[0.0]]}, "must be W1, b1, got W1"),
         ({"W1": [[0.0]], "b1": [0.0], "W2": [[0.0]]}, "must be W1, b1, got W1, W2, b1"),
-        ({"W1": [[0.0, 0.0]], "b1": [0.0]}, r"must have W1 \(1, 1\) and b1 \(1,\), got \(1, 2\) and \(1,\)"),
-        ({"W1": [[0.0]], "b1": [0.0, 0.0]}, r"must have W1 \(1, 1\) and b1 \(1,\), got \(1, 1\) and \(2,\)"),
+        ({"W1": [[0.0, 0.0]], "b1": [0.0]}, r"must have W1 \(1, 1\), got \(1, 2\)"),
+        ({"W1": [[0.0]], "b1": [0.0, 0.0]}, r"must have b1 \(1,\), got \(2,\)"),
     ],
 )
 def test_parameters_that_do_not_fit_are_refused(named: dict[str, list[float]], message: str) -> None:
