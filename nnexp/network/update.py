@@ -44,10 +44,22 @@ class Group:
         self._first = 1
         self._coefficients: list[Floats] = []
 
-    def prepare(self, first: int, steps: int, total: int, dtype: np.dtype[Any]) -> None:
-        """Compute what an epoch's steps first … first + steps - 1 (counted from 1) of a training of `total` need."""
+    def prepare(
+        self,
+        first: int,
+        steps: int,
+        total: int,
+        dtype: np.dtype[Any],
+        reductions: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Compute what an epoch's steps first … first + steps - 1 (counted from 1) of a training of `total` need.
+
+        reductions: a further factor on each replica's lr, of what its schedule has observed, (K of the group,).
+        """
         t, self._first = np.arange(first, first + steps, dtype=np.float64), first
         lr = self._factors(t, total, steps)[:, :, None] * _column(self.optimizers, "lr")
+        if reductions is not None:
+            lr = lr * _agreed(reductions.tolist())
         found = self.rule.coefficients(lambda field: _column(self.optimizers, field), lr, t[:, None, None])
         self._coefficients = [_repeat(each, steps, dtype) for each in found]
 
@@ -67,7 +79,11 @@ class Group:
 
 def _column(optimizers: Sequence[Optimizer], field: str) -> NDArray[np.float64]:
     """Return one hyperparameter of each replica, (K, 1), or (1, 1) where all agree: the same bits, faster."""
-    values = [getattr(optimizer, field) for optimizer in optimizers]
+    return _agreed([getattr(optimizer, field) for optimizer in optimizers])
+
+
+def _agreed(values: Sequence[float]) -> NDArray[np.float64]:
+    """Return a number of each replica, (K, 1), or (1, 1) where all agree."""
     return np.array(values[:1] if len(set(values)) == 1 else values, np.float64)[:, None]
 
 

@@ -128,12 +128,12 @@ class CountingSGD(SGD):
 class ForgetfulRamp(Ramp):
     """Counts from the step that it is first asked for."""
 
-    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
-        self.__dict__.setdefault("first", step[0])
-        return np.asarray((step - self.__dict__["first"] + 1) / steps)
+    def course(self, time: NDArray[np.float64], end: float, tick: float) -> NDArray[np.float64]:
+        self.__dict__.setdefault("first", time[0])
+        return np.asarray((time - self.__dict__["first"] + tick) / end)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"top": self.top}
+        return {"top": self.top, "warmup": self.warmup, "warmup_start": self.warmup_start}
 
 
 @pytest.mark.parametrize("changes", [{"optimizer": CountingSGD()}, {"optimizer": SGD(), "schedule": ForgetfulRamp()}])
@@ -211,8 +211,8 @@ class UnitRandom(Random):
 class FlatRamp(Ramp):
     """Stays where it starts."""
 
-    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
-        return Constant().factors(step, steps, epoch_steps)
+    def course(self, time: NDArray[np.float64], end: float, tick: float) -> NDArray[np.float64]:
+        return Constant().course(time, end, tick)
 
 
 @pytest.mark.parametrize(
