@@ -66,8 +66,7 @@ class MixingCrossEntropy(CrossEntropy):
 class LeadingSGD(SGD):
     """Takes the lr of its first replica for all."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         return (np.broadcast_to(lr[:, :1], lr.shape),)
 
 
@@ -173,17 +172,17 @@ def test_an_advance_that_changes_its_input_is_rejected(monkeypatch: pytest.Monke
 class FixedSGD(SGD):
     """Has an lr that does nothing."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         return (np.full_like(lr, 0.1),)
 
 
 class FixedAdam(Adam):
     """Takes 0.9 for its beta1, whatever it was given."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
-        return Adam.coefficients(lambda name: np.full_like(field(name), 0.9) if name == "beta1" else field(name), lr, t)
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return super().coefficients(
+            lambda name: np.full_like(field(name), 0.9) if name == "beta1" else field(name), lr, t
+        )
 
 
 class FreeL2(L2):
