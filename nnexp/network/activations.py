@@ -1,36 +1,73 @@
-"""Activations: elementwise functions and their derivatives, on whole stacks, in place."""
+"""Activations: functions of a layer's units and their derivatives, on whole stacks, in place."""
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from scipy.special import ndtr
 
 from nnexp.arrays import Flags, Floats
 from nnexp.component import Component, table
-from nnexp.errors import require
+from nnexp.errors import choose, require
+
+# Klambauer et al. 2017, appendix A1, to the last digit of a double
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 @dataclass
 class Spare:
-    """Scratch that an activation may overwrite, of the layer's shape, and zeros that it may only read."""
+    """Scratch of a layer's shape that an activation may overwrite, and zeros that it may only read.
+
+    Layers share all of it but the slope: g'(Z), kept from forward to backward by activations that say so; None where
+    there is no backward pass.
+    """
 
     floats: Floats  # (K, n, B)
+    more: Floats  # (K, n, B)
+    reduced: Floats  # (K, 1, B)
     flags: Flags  # (K, n, B)
     zeros: Floats  # (n, B); the maximum with an array takes half the time of that with the scalar 0
+    slope: Floats | None = None  # (K, n, B)
+
+    @classmethod
+    def of(cls, shape: tuple[int, int, int], dtype: np.dtype[Any], *, slope: bool = False) -> Spare:
+        """Return scratch of its own for a layer."""
+        K, n, B = shape
+        floats, more, reduced = np.empty(shape, dtype), np.empty(shape, dtype), np.empty((K, 1, B), dtype)
+        kept = np.empty(shape, dtype) if slope else None
+        return cls(floats, more, reduced, np.empty(shape, np.bool_), np.zeros((n, B), dtype), kept)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(Component):
-    """A = g(Z), elementwise. The derivative is taken from A, so that Z need not be kept.
+    """A = g(Z). The derivative is taken from A where A determines it, so that Z need not be kept.
 
-    `by_sign`: the derivative depends on the sign of A alone, so that dropout may scale A in place.
+    `by_sign`: the derivative depends on the sign of A alone, so that dropout may scale A in place. `keeps_slope`: A
+    does not determine the derivative; forward leaves it in the layer's slope. `elementwise`: each unit for itself.
     Shapes: Z, A, dA (K, n, B).
     """
 
     by_sign: ClassVar[bool] = False
+    keeps_slope: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = True
+
+    @property
+    def gain(self) -> float:
+        """What weights are multiplied by, where an initializer asks, to make up for what the activation takes.
+
+        As torch.nn.init.calculate_gain has it, for the activations it knows; else 1 / sqrt(E[g(z)²]), z ~ N(0, 1), for
+        those that are centred or rectify, which keeps the mean square of a layer; 1 for the rest.
+        """
+        return 1.0
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        """The z where the derivative jumps."""
+        return ()
 
     @abstractmethod
     def forward(self, Z: Floats, spare: Spare) -> None:
@@ -39,6 +76,17 @@ class Activation(Component):
     @abstractmethod
     def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
         """Turn dA into dZ = dA g'(Z), in place."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sloped(Activation):
+    """An activation whose derivative is kept by forward, where there is a backward pass."""
+
+    keeps_slope: ClassVar[bool] = True
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        assert spare.slope is not None
+        dA *= spare.slope
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +127,10 @@ class Tanh(Activation):
 
     name: ClassVar[str] = "tanh"
 
+    @property
+    def gain(self) -> float:
+        return 5 / 3
+
     def forward(self, Z: Floats, spare: Spare) -> None:
         np.tanh(Z, out=Z)
 
@@ -97,6 +149,14 @@ class ReLU(Activation):
 
     name: ClassVar[str] = "relu"
     by_sign: ClassVar[bool] = True
+
+    @property
+    def gain(self) -> float:
+        return math.sqrt(2)
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (0.0,)
 
     def forward(self, Z: Floats, spare: Spare) -> None:
         np.maximum(Z, spare.zeros, out=Z)
@@ -122,6 +182,14 @@ class LeakyReLU(Activation):
     def __post_init__(self) -> None:
         require(0 <= self.slope <= 1, "leaky_relu: slope", "in [0, 1]", self.slope)
 
+    @property
+    def gain(self) -> float:
+        return math.sqrt(2 / (1 + self.slope**2))
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (0.0,) if self.slope < 1 else ()
+
     def forward(self, Z: Floats, spare: Spare) -> None:
         np.multiply(Z, Z.dtype.type(self.slope), out=spare.floats)
         np.maximum(Z, spare.floats, out=Z)
@@ -134,6 +202,302 @@ class LeakyReLU(Activation):
         dA *= spare.floats
 
 
+@dataclass(frozen=True, kw_only=True)
+class ELU(Activation):
+    """Exponential linear unit: g(z) = z where z > 0, else alpha (exp(z) - 1); g' = 1 where z > 0, else a + alpha.
+
+    Args: alpha: minus the limit of the negative part, > 0.
+    Raises: ConfigError if alpha is out of range.
+    Source: Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289, equation 15.
+    """
+
+    name: ClassVar[str] = "elu"
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(0 < self.alpha < math.inf, "elu: alpha", "> 0", self.alpha)
+
+    @property
+    def gain(self) -> float:
+        return 1 / math.sqrt(0.5 + self.alpha**2 * 0.1449454174929239)  # E[(exp(z) - 1)²; z < 0]
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (0.0,) if self.alpha != 1 else ()
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        np.minimum(Z, spare.zeros, out=spare.floats)
+        np.expm1(spare.floats, out=spare.floats)
+        spare.floats *= Z.dtype.type(self.alpha)
+        np.maximum(Z, spare.zeros, out=Z)
+        Z += spare.floats
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        np.minimum(A, spare.zeros, out=spare.floats)
+        spare.floats += A.dtype.type(self.alpha)
+        if self.alpha != 1:
+            np.greater(A, A.dtype.type(0), out=spare.flags)
+            np.copyto(spare.more, spare.flags)  # with the next line half the time of a product of flags and floats
+            spare.more *= A.dtype.type(1 - self.alpha)
+            spare.floats += spare.more
+        dA *= spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class SELU(Activation):
+    """Scaled exponential linear unit: g(z) = s z where z > 0, else s alpha (exp(z) - 1); g' = s, else a + s alpha.
+
+    s and alpha keep mean 0 and variance 1.
+    Source: Klambauer et al. 2017, arXiv:1706.02515, equation 2 and appendix A1.
+    """
+
+    name: ClassVar[str] = "selu"
+
+    @property
+    def gain(self) -> float:
+        return 3 / 4
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (0.0,)
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        np.minimum(Z, spare.zeros, out=spare.floats)
+        np.expm1(spare.floats, out=spare.floats)
+        spare.floats *= Z.dtype.type(SELU_SCALE * SELU_ALPHA)
+        scale = Z.dtype.type(SELU_SCALE)
+        np.clip(Z, Z.dtype.type(0), np.finfo(Z.dtype).max / scale, out=Z)  # s times the largest number is infinite
+        Z *= scale
+        Z += spare.floats
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        np.minimum(A, spare.zeros, out=spare.floats)
+        spare.floats += A.dtype.type(SELU_SCALE * SELU_ALPHA)
+        np.greater(A, A.dtype.type(0), out=spare.flags)
+        np.copyto(spare.more, spare.flags)
+        spare.more *= A.dtype.type(SELU_SCALE - SELU_SCALE * SELU_ALPHA)
+        spare.floats += spare.more
+        dA *= spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class GELU(Sloped):
+    """Gaussian error linear unit: g(z) = z Phi(z); g' = Phi(z) + z phi(z), with the normal distribution's Phi and phi.
+
+    With approximate = tanh: g(z) = z (1 + t) / 2, t = tanh(c (z + 0.044715 z³)), c = sqrt(2 / pi), which takes an
+    eighth of the time (float32).
+    Args: approximate: `none` or `tanh`.
+    Raises: ConfigError if approximate is unknown.
+    Source: Hendrycks & Gimpel 2016, arXiv:1606.08415, section 2.
+    """
+
+    name: ClassVar[str] = "gelu"
+    approximate: Literal["none", "tanh"] = "none"
+
+    def __post_init__(self) -> None:
+        choose("gelu: approximate", self.approximate, ("none", "tanh"))
+
+    @property
+    def gain(self) -> float:
+        return 1.533530441195535 if self.approximate == "none" else 1.533580521666147
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        if self.approximate == "tanh":
+            self._by_tanh(Z, spare)
+            return
+        ndtr(Z, out=spare.floats)
+        if spare.slope is not None:
+            np.multiply(Z, Z, out=spare.slope)
+            spare.slope *= Z.dtype.type(-0.5)
+            np.exp(spare.slope, out=spare.slope)
+            spare.slope *= Z.dtype.type(1 / math.sqrt(2 * math.pi))
+            spare.slope *= Z
+            spare.slope += spare.floats
+        Z *= spare.floats
+
+    def _by_tanh(self, Z: Floats, spare: Spare) -> None:
+        c, cubic, one, half = (Z.dtype.type(each) for each in (math.sqrt(2 / math.pi), 0.044715, 1, 0.5))
+        np.multiply(Z, Z, out=spare.more)
+        # 1 - t² is 0 long before z² is 1000, and 0 times infinity is no number; half the time of minimum
+        np.clip(spare.more, Z.dtype.type(0), Z.dtype.type(1e3), out=spare.more)
+        spare.more *= cubic
+        np.add(spare.more, one, out=spare.floats)
+        spare.floats *= c
+        spare.floats *= Z
+        np.tanh(spare.floats, out=spare.floats)  # t
+        if spare.slope is not None:  # (1 + t) / 2 + z (1 - t²) / 2 c (1 + 3 0.044715 z²)
+            np.multiply(spare.floats, spare.floats, out=spare.slope)
+            np.subtract(one, spare.slope, out=spare.slope)
+            spare.more *= Z.dtype.type(3)
+            spare.more += one
+            spare.more *= c
+            spare.slope *= spare.more
+            spare.slope *= Z
+            spare.slope += spare.floats
+            spare.slope += one
+            spare.slope *= half
+        spare.floats += one
+        spare.floats *= half
+        Z *= spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiLU(Sloped):
+    """Sigmoid-weighted linear unit: g(z) = z s(z), s the logistic function; g' = s + a (1 - s).
+
+    Source: Elfwing, Uchibe & Doya 2018, arXiv:1702.03118, equations 5 and 7; also called swish.
+    """
+
+    name: ClassVar[str] = "silu"
+
+    @property
+    def gain(self) -> float:
+        return 1.676532470331091
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        np.copyto(spare.floats, Z)
+        sigmoid(spare.floats)
+        Z *= spare.floats
+        if spare.slope is not None:
+            np.subtract(Z.dtype.type(1), spare.floats, out=spare.slope)
+            spare.slope *= Z
+            spare.slope += spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softplus(Activation):
+    """Softplus: g(z) = log(1 + exp(z)), computed as max(z, 0) + log(1 + exp(-|z|)); g' = 1 - exp(-a).
+
+    The form overflows nowhere.
+    Source: Dugas et al. 2001, section 3.
+    """
+
+    name: ClassVar[str] = "softplus"
+
+    @property
+    def gain(self) -> float:
+        return 1.0418668355353018
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        np.abs(Z, out=spare.floats)
+        np.negative(spare.floats, out=spare.floats)
+        np.exp(spare.floats, out=spare.floats)
+        np.log1p(spare.floats, out=spare.floats)
+        np.maximum(Z, spare.zeros, out=Z)
+        Z += spare.floats
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        np.negative(A, out=spare.floats)
+        np.expm1(spare.floats, out=spare.floats)
+        np.negative(spare.floats, out=spare.floats)
+        dA *= spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mish(Sloped):
+    """Mish: g(z) = z t, t = tanh(log(1 + e)), e = exp(z); g' = t + z (1 - t²) e / (1 + e).
+
+    Source: Misra 2020, arXiv:1908.08681, equations 1 and 2.
+    """
+
+    name: ClassVar[str] = "mish"
+
+    @property
+    def gain(self) -> float:
+        return 1.486847581273208
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        np.clip(Z, Z.dtype.type(-np.inf), Z.dtype.type(30), out=spare.more)  # tanh(30) is 1; half the time of minimum
+        np.exp(spare.more, out=spare.more)
+        np.log1p(spare.more, out=spare.floats)
+        np.tanh(spare.floats, out=spare.floats)
+        if spare.slope is not None:
+            np.add(spare.more, Z.dtype.type(1), out=spare.slope)
+            spare.more /= spare.slope
+            np.multiply(spare.floats, spare.floats, out=spare.slope)
+            np.subtract(Z.dtype.type(1), spare.slope, out=spare.slope)
+            spare.slope *= spare.more
+            spare.slope *= Z
+            spare.slope += spare.floats
+        Z *= spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softsign(Activation):
+    """Softsign: g(z) = z / (1 + |z|); g' = (1 - |a|)².
+
+    Source: Bergstra et al. 2009, section 2; Glorot & Bengio 2010, section 3.
+    """
+
+    name: ClassVar[str] = "softsign"
+
+    @property
+    def gain(self) -> float:
+        return 2.3375333631085393
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        np.abs(Z, out=spare.floats)
+        spare.floats += Z.dtype.type(1)
+        Z /= spare.floats
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        np.abs(A, out=spare.floats)
+        np.subtract(A.dtype.type(1), spare.floats, out=spare.floats)
+        dA *= spare.floats
+        dA *= spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardSigmoid(Activation):
+    """Piecewise linear sigmoid: g(z) = min(max(z + 3, 0), 6) / 6; g' = 1 / 6 where 0 < a < 1, else 0.
+
+    Source: Howard et al. 2019, arXiv:1905.02244, section 5.2; Courbariaux et al. 2015 has another slope, 1 / 2.
+    """
+
+    name: ClassVar[str] = "hard_sigmoid"
+
+    @property
+    def kinks(self) -> tuple[float, ...]:
+        return (-3.0, 3.0)
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        Z += Z.dtype.type(3)
+        np.clip(Z, Z.dtype.type(0), Z.dtype.type(6), out=Z)
+        Z /= Z.dtype.type(6)
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        np.multiply(A, A, out=spare.floats)
+        np.less(spare.floats, A, out=spare.flags)  # a² < a exactly where 0 < a < 1
+        np.copyto(spare.floats, spare.flags)
+        spare.floats *= A.dtype.type(1 / 6)
+        dA *= spare.floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Activation):
+    """Softmax over a layer's units: a_i = exp(z_i) / sum_j exp(z_j);  dz_i = a_i (da_i - sum_j a_j da_j).
+
+    Each example's logits are shifted by their maximum, so no finite logit overflows.
+    Source: Bishop 2006, equations 4.104 and 4.106.
+    """
+
+    name: ClassVar[str] = "softmax"
+    elementwise: ClassVar[bool] = False
+
+    def forward(self, Z: Floats, spare: Spare) -> None:
+        np.maximum.reduce(Z, axis=1, keepdims=True, out=spare.reduced)
+        Z -= spare.reduced
+        np.exp(Z, out=Z)
+        np.add.reduce(Z, axis=1, keepdims=True, out=spare.reduced)
+        Z /= spare.reduced
+
+    def backward(self, dA: Floats, A: Floats, spare: Spare) -> None:
+        np.multiply(dA, A, out=spare.floats)
+        np.add.reduce(spare.floats, axis=1, keepdims=True, out=spare.reduced)
+        dA -= spare.reduced
+        dA *= A
+
+
 def sigmoid(Z: Floats) -> None:
     """Turn Z into its logistic function, in place."""
     half = Z.dtype.type(0.5)
@@ -143,4 +507,6 @@ def sigmoid(Z: Floats) -> None:
     Z *= half
 
 
-ACTIVATIONS = table(Identity, Sigmoid, Tanh, ReLU, LeakyReLU)
+ACTIVATIONS = table(
+    *(Identity, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Mish, Softsign, HardSigmoid, Softmax)
+)

@@ -34,7 +34,7 @@ class MLP(Component):
         if isinstance(self.activation, tuple) and len(self.activation) != len(self.hidden):
             names = [activation.name for activation in self.activation]
             require(False, "architecture.activation", f"one or one a hidden layer ({len(self.hidden)})", names)
-        choose("architecture.output", self.output, ("auto", "softmax", *ACTIVATIONS))
+        choose("architecture.output", self.output, ("auto", *ACTIVATIONS))
 
     @property
     def activations(self) -> tuple[Activation, ...]:
@@ -51,11 +51,6 @@ class MLP(Component):
         if loss.output is not None and self.output != loss.output:
             raise ConfigError(
                 f"architecture.output must be {loss.output} (or auto) for {loss.name}, got {self.output!r}"
-            )
-        if loss.output is None and self.output not in ACTIVATIONS:
-            choices = ", ".join(sorted(ACTIVATIONS))
-            raise ConfigError(
-                f"architecture.output for {loss.name} must be auto or one of {choices}; got {self.output!r}"
             )
         return self.output
 

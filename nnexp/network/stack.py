@@ -98,7 +98,9 @@ class Pass:
         self.outputs: Floats = np.empty((K, outputs, examples), dtype)
         self.desk = Desk(K, outputs, examples, dtype)
         self._predicted = np.empty_like(self.outputs)
-        self._spares = _spares(K, blueprint.sizes[1:], examples, dtype)
+        links = [*blueprint.activations, blueprint.output]
+        slopes = [grad is not None and link is not None and link.keeps_slope for link in links]
+        self._spares = _spares(K, blueprint.sizes[1:], examples, dtype, slopes)
         self._normalizers = self._normalize(theta, grad)
         W = layout.views(theta)
         self._hidden = self._connect(W, fates)
@@ -228,17 +230,23 @@ def _by_source(arrays: Sequence[Floats], sources: int) -> list[Floats]:
     return [np.reshape(array, (-1, sources, *array.shape[1:]), copy=False) for array in arrays]
 
 
-def _spares(replicas: int, widths: Sequence[int], examples: int, dtype: np.dtype[Any]) -> list[Spare]:
-    """Return scratch for each layer: views of the same memory, since layers take turns."""
-    largest = max(widths) * examples
-    floats, flags = np.empty(replicas * largest, dtype), np.empty(replicas * largest, np.bool_)
-    zeros = np.zeros(largest, dtype)
+def _spares(
+    replicas: int, widths: Sequence[int], examples: int, dtype: np.dtype[Any], slopes: Sequence[bool]
+) -> list[Spare]:
+    """Return scratch for each layer: views of the same memory, since layers take turns; but slopes of their own."""
+    largest = Spare.of((replicas, max(widths), examples), dtype)
     spares = []
-    for n in widths:
-        shape = (replicas, n, examples)
-        size = replicas * n * examples
+    for n, keeps in zip(widths, slopes, strict=True):
+        shape, size = (replicas, n, examples), replicas * n * examples
         spares.append(
-            Spare(floats[:size].reshape(shape), flags[:size].reshape(shape), zeros[: n * examples].reshape(shape[1:]))
+            Spare(
+                floats=largest.floats.reshape(-1)[:size].reshape(shape),
+                more=largest.more.reshape(-1)[:size].reshape(shape),
+                reduced=largest.reduced,
+                flags=largest.flags.reshape(-1)[:size].reshape(shape),
+                zeros=largest.zeros[:n],
+                slope=np.empty(shape, dtype) if keeps else None,
+            )
         )
     return spares
 

@@ -103,17 +103,22 @@ class TrialConfig:
         if self.normalization.scales and not self.architecture.hidden:
             raise ConfigError(f"normalization {self.normalization.name!r} needs a hidden layer, but hidden is []")
         self.architecture.output_for(self.loss)
-        warmup, epochs = self.schedule.warmup, self.training.epochs
-        require(warmup < epochs, "schedule.warmup", f"< training.epochs ({epochs})", warmup)
         classes, kind, name = self.dataset.classes, self.loss.target_kind, self.loss.name
         if kind != "values" and classes is None:
             raise ConfigError(f"loss {name!r} learns classes, but dataset {self.dataset.name!r} is a regression")
         if kind == "binary" and classes != 2:
             raise ConfigError(f"loss {name!r} learns two classes, but dataset {self.dataset.name!r} has {classes}")
+        if self.architecture.output == "softmax" and self._outputs == 1:
+            raise ConfigError("architecture.output must not be softmax where there is one output: it would always be 1")
         metrics = {*(REGRESSION if classes is None else CLASSIFICATION)} - {*NORMS}
         choose(f"objective.metric (dataset {self.dataset.name})", self.objective.metric, metrics)
         if self.objective.metric.startswith("val/") and not self.dataset.validation:
             raise ConfigError(f"objective.metric {self.objective.metric!r} needs dataset.validation > 0")
+
+    @property
+    def _outputs(self) -> int:
+        classes = self.dataset.classes
+        return 1 if classes is None or self.loss.target_kind == "binary" else classes
 
     def resolved(self) -> TrialConfig:
         """Return the config with the output's activation named, so that equal trials are equal configs."""
@@ -128,6 +133,4 @@ class TrialConfig:
 
     def blueprint(self, inputs: int) -> Blueprint:
         """Return the shape of the trial's network for data with so many inputs."""
-        classes = self.dataset.classes
-        outputs = 1 if classes is None or self.loss.target_kind == "binary" else classes
-        return self.architecture.blueprint(inputs, outputs, self.loss, self.training.dtype, self.normalization)
+        return self.architecture.blueprint(inputs, self._outputs, self.loss, self.training.dtype, self.normalization)

@@ -9,7 +9,7 @@ import pytest
 
 from nnexp.component import Component
 from nnexp.errors import ConfigError, NnexpError, UsageError
-from nnexp.network.activations import LeakyReLU, ReLU, Tanh
+from nnexp.network.activations import ELU, GELU, LeakyReLU, ReLU, Tanh
 from nnexp.network.architecture import MLP
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.initializers import INITIALIZERS, Random
@@ -44,6 +44,8 @@ OUTSIDE: list[tuple[type[Component], str, Any, str]] = [
     ],
     (InvertedDropout, "keep", (0.5, 0.0), "inverted: keep must be in [2^-16, 1], got 0.0"),
     *[(LeakyReLU, "slope", value, f"leaky_relu: slope must be in [0, 1], got {value}") for value in (-0.01, 1.01, NAN)],
+    *[(ELU, "alpha", value, f"elu: alpha must be > 0, got {value}") for value in (0.0, -1.0, NAN, INF)],
+    (GELU, "approximate", "erf", "gelu: approximate 'erf' is not one of: none, tanh"),
     (MLP, "hidden", (4, 0), "architecture.hidden must be a list of units, each >= 1, got [4, 0]"),
 ]
 
@@ -91,11 +93,6 @@ def test_a_loss_that_fixes_the_output_refuses_another_one(name: str) -> None:
     loss = LOSSES[name]()
     assert MLP(output=str(loss.output)).output_for(loss) == loss.output
     assert_rejected(lambda: MLP(output="tanh").output_for(loss), name, str(loss.output), "'tanh'")
-
-
-@pytest.mark.parametrize("name", sorted(name for name, cls in LOSSES.items() if cls.output is None))
-def test_a_loss_of_values_refuses_an_output_over_several_units(name: str) -> None:
-    assert_rejected(lambda: MLP(output="softmax").output_for(LOSSES[name]()), name, "identity", "'softmax'")
 
 
 def test_an_error_of_settings_is_an_error_of_usage() -> None:

@@ -87,7 +87,8 @@ def test_an_activation_and_a_loss_train_in_a_stack_as_alone(activation: str, los
 @pytest.mark.parametrize("output", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("loss", VALUE_LOSSES)
 def test_an_output_of_values_trains_in_a_stack_as_alone(loss: str, output: str) -> None:
-    trial = regression(loss=LOSSES[loss](), architecture=MLP(hidden=(4,), output=output))
+    make = regression if output != "softmax" else small  # which wants several outputs
+    trial = make(loss=LOSSES[loss](), architecture=MLP(hidden=(4,), output=output))
     assert_alone([replace(trial, seed=seed) for seed in (0, 1)])
 
 
@@ -155,17 +156,6 @@ def test_more_small_networks_than_fit_a_block_of_the_update_train_as_alone() -> 
 def test_a_stack_of_every_combination_trains_as_alone() -> None:
     assert_alone(mixed(small(), 24))
     assert_alone(mixed(small(dataset=Moons(examples=60, split_seed="trial")), 8))
-
-
-def test_replicas_of_one_optimizer_with_different_options_train_as_alone() -> None:
-    trials = [
-        small(seed=seed, optimizer=replace(optimizer, weight_decay=decay))
-        for decay in (0.0, 0.3, 0.1)
-        for cls in TABLES["optimizer"].values()
-        for optimizer in (cls(), acting(cls))
-        for seed in (0, 1)
-    ]
-    assert_alone(trials)
 
 
 def test_the_order_of_a_stacks_trials_does_not_matter() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from nnexp.data.sources import DATASETS, Blobs, Digits, Moons
+from nnexp.data.sources import DATASETS, Blobs, Diabetes, Digits, Moons
 from nnexp.errors import ConfigError
 from nnexp.network.architecture import MLP
 from nnexp.network.dropout import InvertedDropout
-from nnexp.network.losses import LOSSES, BinaryCrossEntropy
+from nnexp.network.losses import LOSSES, BinaryCrossEntropy, MeanSquaredError
 from nnexp.network.penalties import L2
 from nnexp.training import Objective, Training, TrialConfig
 from tests.contracts import assert_rejected
@@ -57,6 +57,10 @@ def test_a_value_broken_in_any_field_is_refused(config: Any) -> None:
         (
             {"architecture": MLP(output="tanh")},
             "architecture.output must be softmax (or auto) for cross_entropy, got 'tanh'",
+        ),
+        (
+            {"loss": MeanSquaredError(), "dataset": Diabetes(), "architecture": MLP(output="softmax")},
+            "architecture.output must not be softmax where there is one output: it would always be 1",
         ),
         (
             {"loss": BinaryCrossEntropy(), "dataset": Blobs(centers=3)},
