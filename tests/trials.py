@@ -25,8 +25,8 @@ class Ramp(Schedule):
     name: ClassVar[str] = "ramp"
     top: float = 1.0
 
-    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
-        return self.top * step / steps
+    def course(self, time: NDArray[np.float64], end: float, tick: float) -> NDArray[np.float64]:
+        return self.top * (time + tick) / end
 
 
 def small(**changes: Any) -> TrialConfig:

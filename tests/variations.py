@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cache
 from itertools import chain
@@ -51,17 +52,27 @@ def other(config: T, field: str) -> T:
 
 def others(config: T, field: str) -> Iterator[T]:
     """Yield the config with other valid values in one field; fail if there is none."""
-    found = 0
-    for value in _candidates(config, field):
-        if value == getattr(config, field):
-            continue
-        try:
-            changed = replace(config, **{field: value})  # type: ignore[type-var]
-        except ConfigError:
-            continue
+    found, config = 0, ready(config, field)
+    for changed in _valid(config, field):
         found += 1
         yield changed
     assert found, f"no other valid value is known for {type(config).__name__}.{field} = {getattr(config, field)!r}"
+
+
+def ready(config: T, field: str) -> T:
+    """Return the config, with others before a field changed if only then the field may be."""
+    for each in fields(config):  # type: ignore[arg-type]
+        if any(_valid(config, field)):
+            break
+        config = next(_valid(config, each.name), config)
+    return config
+
+
+def _valid(config: T, field: str) -> Iterator[T]:
+    for value in _candidates(config, field):
+        if value != getattr(config, field):
+            with suppress(ConfigError):
+                yield replace(config, **{field: value})  # type: ignore[type-var]
 
 
 def broken(config: Any, field: str) -> list[Any]:

@@ -4,13 +4,19 @@ An optimizer is three things. `slots` says how many arrays of the parameters' sh
 replicas' hyperparameters into the few numbers a step needs, for many steps at once. `update` applies them to a block of
 rows, in place, in as few passes over memory as possible: that is why moments are kept unnormalised, as sums instead of
 means, and their constants moved into the coefficients.
+
+Replicas of one `structure` are updated together, by one of them: it may read its options from itself, but numbers only
+through `field`, which has a column of them, one a replica. Weight decay is not the optimizers' business: `update.py`
+applies it before `update`, as `decoupled` says.
+
+A schedule may take lr to 0, where theta must stay, so nothing is divided by lr.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,24 +34,44 @@ Field = Callable[[str], Column]
 class Optimizer(Component):
     """theta <- theta - an update made of gradients.
 
-    Args: lr: step size, > 0.
-    Shapes: theta, grad, each slot (rows, P); a coefficient (rows, 1), or a scalar where all replicas agree.
+    weight_decay pulls every parameter, biases too, towards 0: coupled, g <- g + weight_decay theta, or, where an
+    optimizer says that it is decoupled, theta <- theta - lr weight_decay theta before the update. Unlike `l2.strength`
+    it is no part of the cost, is not divided by the batch size and does not spare biases.
+
+    Args: lr: step size, > 0. weight_decay: >= 0; 0 is off.
+    Shapes: theta, grad, each slot, spare (rows, P); a coefficient (rows, 1), or a scalar where all replicas agree.
+    Source: of decoupled weight decay Loshchilov & Hutter 2019, arXiv:1711.05101.
     """
 
-    slots: ClassVar[int] = 0
     lr: float
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         require(0 < self.lr < np.inf, f"{self.name}: lr", "> 0", self.lr)
+        require(0 <= self.weight_decay < np.inf, f"{self.name}: weight_decay", ">= 0", self.weight_decay)
 
-    @staticmethod
+    @property
+    def slots(self) -> int:
+        """How many arrays of the parameters' shape it keeps; they start at 0."""
+        return 0
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether weight decay acts on theta itself instead of through the gradient."""
+        return False
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        """What replicas that are updated together have in common: class, options, and which of their parts are on."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return type(self), *(value for value in values if not isinstance(value, float)), self.weight_decay > 0
+
     @abstractmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         """Return the numbers that steps t (S, 1, 1), counted from 1, need; lr is (S, K, 1), after the schedule."""
 
-    @staticmethod
     @abstractmethod
-    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+    def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
         """Move theta by one step, in place. The gradient and the spare may be overwritten."""
 
     def _require_fraction(self, *fields: str) -> None:
@@ -64,12 +90,10 @@ class SGD(Optimizer):
     name: ClassVar[str] = "sgd"
     lr: float = 0.1
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         return (lr,)
 
-    @staticmethod
-    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+    def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
         (lr,) = c
         np.multiply(grad, lr, out=spare)
         theta -= spare
@@ -88,7 +112,6 @@ class Momentum(Optimizer):
     """
 
     name: ClassVar[str] = "momentum"
-    slots: ClassVar[int] = 1
     lr: float = 0.1
     beta1: float = 0.9
 
@@ -96,13 +119,15 @@ class Momentum(Optimizer):
         super().__post_init__()
         self._require_fraction("beta1")
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         beta1 = field("beta1")
         return beta1, lr * (1 - beta1)
 
-    @staticmethod
-    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+    def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
         (M,), (beta1, lr) = slots, c
         M *= beta1
         M += grad
@@ -124,7 +149,6 @@ class RMSprop(Optimizer):
     """
 
     name: ClassVar[str] = "rmsprop"
-    slots: ClassVar[int] = 1
     lr: float = 0.001
     beta2: float = 0.9
     eps: float = 1e-8
@@ -134,14 +158,16 @@ class RMSprop(Optimizer):
         self._require_fraction("beta2")
         require(0 < self.eps < np.inf, "rmsprop: eps", "> 0", self.eps)
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         # lr / sqrt((1 - beta2) V + eps) = lr' / sqrt(V + eps'), which saves a pass
         beta2 = field("beta2")
         return beta2, field("eps") / (1 - beta2), lr / np.sqrt(1 - beta2)
 
-    @staticmethod
-    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+    def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
         (V,), (beta2, eps, lr) = slots, c
         np.multiply(grad, grad, out=spare)
         V *= beta2
@@ -167,7 +193,6 @@ class Adam(Optimizer):
     """
 
     name: ClassVar[str] = "adam"
-    slots: ClassVar[int] = 2
     lr: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
@@ -178,26 +203,28 @@ class Adam(Optimizer):
         self._require_fraction("beta1", "beta2")
         require(0 < self.eps < np.inf, "adam: eps", "> 0", self.eps)
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
-        # lr c1 M / (c2 sqrt(V) + eps) = M / (slope sqrt(V) + offset)
+    @property
+    def slots(self) -> int:
+        return 2
+
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        # lr c1 M / (c2 sqrt(V) + eps) = lr' M / (sqrt(V) + eps')
         beta1, beta2 = field("beta1"), field("beta2")
         c1 = (1 - beta1) / (1 - beta1**t)
         c2 = np.sqrt((1 - beta2) / (1 - beta2**t))
-        return beta1, beta2, c2 / (lr * c1), field("eps") / (lr * c1)
+        return beta1, beta2, field("eps") / c2, lr * c1 / c2
 
-    @staticmethod
-    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
-        (M, V), (beta1, beta2, slope, offset) = slots, c
+    def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+        (M, V), (beta1, beta2, eps, lr) = slots, c
         M *= beta1
         M += grad
         V *= beta2
         grad *= grad
         V += grad
         np.sqrt(V, out=spare)
-        spare *= slope
-        spare += offset
+        spare += eps
         np.divide(M, spare, out=spare)
+        spare *= lr
         theta -= spare
 
 

@@ -34,22 +34,38 @@ class Block:
 
 
 class Group:
-    """The replicas that share an optimizer: one run of rows, updated together."""
+    """The replicas that share an optimizer's structure: one run of rows, updated together, by the rule of the first."""
 
     def __init__(self, start: int, optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> None:
         self.start, self.stop = start, start + len(optimizers)
         self.optimizers, self.schedules = optimizers, schedules
-        self.rule = type(optimizers[0])
+        self.rule = optimizers[0]
         self.blocks: list[Block] = []
         self._first = 1
         self._coefficients: list[Floats] = []
+        self._decay: list[Floats] = []  # the coefficient of weight decay, where it is on
 
-    def prepare(self, first: int, steps: int, total: int, dtype: np.dtype[Any]) -> None:
-        """Compute what an epoch's steps first … first + steps - 1 (counted from 1) of a training of `total` need."""
+    def prepare(
+        self,
+        first: int,
+        steps: int,
+        total: int,
+        dtype: np.dtype[Any],
+        reductions: NDArray[np.float64] | None = None,
+    ) -> None:
+        """Compute what an epoch's steps first … first + steps - 1 (counted from 1) of a training of `total` need.
+
+        reductions: a further factor on each replica's lr, of what its schedule has observed, (K of the group,).
+        """
         t, self._first = np.arange(first, first + steps, dtype=np.float64), first
         lr = self._factors(t, total, steps)[:, :, None] * _column(self.optimizers, "lr")
+        if reductions is not None:
+            lr = lr * _agreed(reductions.tolist())
         found = self.rule.coefficients(lambda field: _column(self.optimizers, field), lr, t[:, None, None])
         self._coefficients = [_repeat(each, steps, dtype) for each in found]
+        if self.rule.weight_decay > 0:
+            decay = _column(self.optimizers, "weight_decay")
+            self._decay = [_repeat(1 - lr * decay if self.rule.decoupled else decay, steps, dtype)]
 
     def _factors(self, t: NDArray[np.float64], total: int, epoch_steps: int) -> NDArray[np.float64]:
         """Return the schedules' factors at steps t, (S, K), or (S, 1) where all replicas share one."""
@@ -60,14 +76,30 @@ class Group:
         """Return whether a prepared step ends in a look at the slots; the same in every slice."""
         return (self._first + step) % FORGET_STEPS == 0
 
-    def coefficients(self, step: int, rows: slice) -> list[Floats]:
-        """Return the coefficients of a prepared step for some rows: (rows, 1), or scalars where all rows agree."""
-        return [each[step] if each.ndim == 1 else each[step, rows] for each in self._coefficients]
+    def move(self, step: int, rows: slice, arrays: tuple[Floats, Floats, Sequence[Floats], Floats]) -> None:
+        """Take a prepared step with some rows: weight decay, then the update. arrays: theta, grad, slots, spare."""
+        theta, grad, slots, spare = arrays
+        for decay in _at(self._decay, step, rows):
+            if self.rule.decoupled:
+                theta *= decay
+            else:
+                np.multiply(theta, decay, out=spare)
+                grad += spare
+        self.rule.update(theta, grad, slots, _at(self._coefficients, step, rows), spare)
+
+
+def _at(coefficients: Sequence[Floats], step: int, rows: slice) -> list[Floats]:
+    """Return the coefficients of a prepared step for some rows: (rows, 1), or scalars where all rows agree."""
+    return [each[step] if each.ndim == 1 else each[step, rows] for each in coefficients]
 
 
 def _column(optimizers: Sequence[Optimizer], field: str) -> NDArray[np.float64]:
     """Return one hyperparameter of each replica, (K, 1), or (1, 1) where all agree: the same bits, faster."""
-    values = [getattr(optimizer, field) for optimizer in optimizers]
+    return _agreed([getattr(optimizer, field) for optimizer in optimizers])
+
+
+def _agreed(values: Sequence[float]) -> NDArray[np.float64]:
+    """Return a number of each replica, (K, 1), or (1, 1) where all agree."""
     return np.array(values[:1] if len(set(values)) == 1 else values, np.float64)[:, None]
 
 
@@ -79,7 +111,7 @@ def _repeat(coefficient: NDArray[np.float64], steps: int, dtype: np.dtype[Any]) 
 
 
 class Update:
-    """Penalties and optimizers of a stack whose replicas with the same optimizer stand together.
+    """Penalties and optimizers of a stack whose replicas with the same optimizer and options stand together.
 
     Args: groups: from `group_rows`. strengths: each replica's lambda. arrays: theta, grad (K, P) and slots (K, slots,
     P). `penalty` (K,) holds each replica's lambda / (2 m) sum ‖W‖² before the last step, `squares` (K,) the squared
@@ -132,8 +164,7 @@ class Update:
                     self._penalise(block, block.decays, examples)
                 if measure:
                     self.squares[block.stack_rows] += np.vecdot(block.grad, block.grad)
-                coefficients = group.coefficients(prepared, block.rows)
-                group.rule.update(block.theta, block.grad, block.slots, coefficients, block.spare)
+                group.move(prepared, block.rows, (block.theta, block.grad, block.slots, block.spare))
                 if forget:
                     _forget(block)
 
@@ -160,9 +191,9 @@ def _forget(block: Block) -> None:
 
 
 def group_rows(optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> list[Group]:
-    """Return the groups of a stack whose replicas with the same optimizer stand together."""
+    """Return the groups of a stack whose replicas with the same optimizer and options stand together."""
     groups, start = [], 0
-    for _, members in groupby(zip(optimizers, schedules, strict=True), key=lambda pair: type(pair[0])):
+    for _, members in groupby(zip(optimizers, schedules, strict=True), key=lambda pair: pair[0].structure):
         of_group, on_group = zip(*members, strict=True)
         groups.append(Group(start, of_group, on_group))
         start = groups[-1].stop

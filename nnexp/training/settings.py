@@ -103,6 +103,8 @@ class TrialConfig:
         if self.normalization.scales and not self.architecture.hidden:
             raise ConfigError(f"normalization {self.normalization.name!r} needs a hidden layer, but hidden is []")
         self.architecture.output_for(self.loss)
+        warmup, epochs = self.schedule.warmup, self.training.epochs
+        require(warmup < epochs, "schedule.warmup", f"< training.epochs ({epochs})", warmup)
         classes, kind, name = self.dataset.classes, self.loss.target_kind, self.loss.name
         if kind != "values" and classes is None:
             raise ConfigError(f"loss {name!r} learns classes, but dataset {self.dataset.name!r} is a regression")

@@ -12,6 +12,7 @@ from nnexp.arrays import Floats, Integers
 from nnexp.data.prepared import Data
 from nnexp.errors import UsageError
 from nnexp.network.layout import Layout
+from nnexp.network.optimizers import Optimizer
 from nnexp.training.settings import TrialConfig
 from nnexp.training.state import Problem, Replica
 
@@ -40,19 +41,23 @@ def form_problem(
 ) -> tuple[Problem, list[int]]:
     """Return the stack of trials that share a shape, and each trial's place among its replicas.
 
-    Replicas with the same optimizer stand together; otherwise they keep the order of the trials.
+    Replicas with the same optimizer and options stand together; otherwise they keep the order of the trials.
     Raises: UsageError if what is given does not fit.
     """
     shared = trials[0]
     _check_data(trials, data)
     blueprint = shared.blueprint(data.inputs)
     starts = _starts(blueprint.layout, trials, initial)
-    standing = sorted(range(len(trials)), key=lambda number: trials[number].optimizer.name)
+    standing = sorted(range(len(trials)), key=lambda number: _standing(trials[number].optimizer))
     places = [standing.index(number) for number in range(len(trials))]
     replicas = tuple(_replica(trials[number], starts[number]) for number in standing)
     examples = len(data.division(shared.seed).split.train)
     chosen = None if order is None else _checked_order(order, examples, shared.training.epochs)
     return Problem(blueprint, shared.training, shared.objective, replicas, data, chosen), places
+
+
+def _standing(optimizer: Optimizer) -> tuple[str, str]:
+    return optimizer.name, repr(optimizer.structure)
 
 
 def _check_data(trials: Sequence[TrialConfig], data: Data) -> None:

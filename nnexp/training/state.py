@@ -48,7 +48,7 @@ class Replica:
 
 @dataclass(frozen=True)
 class Problem:
-    """A stack's trials: what they share, and each one's own. Replicas with the same optimizer stand together.
+    """A stack's trials: what they share, and each one's own. Replicas of one optimizer and its options stand together.
 
     order: positions in the training part, (m,) for all epochs or (epochs, m), instead of drawn or ascending ones.
     """

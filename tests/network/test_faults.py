@@ -208,30 +208,27 @@ def test_a_loss_that_overflows_or_widens_or_is_negative_is_rejected(loss: Loss, 
 class EpsInside(Adam):
     """Adds eps inside the root."""
 
-    @staticmethod
-    def update(theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
-        (M, V), (beta1, beta2, slope, offset) = slots, c
+    def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+        (M, V), (beta1, beta2, eps, lr) = slots, c
         M *= beta1
         M += grad
         V *= beta2
         V += grad**2
-        theta -= M / np.sqrt(V * slope**2 + offset**2)
+        theta -= lr * M / np.sqrt(V + eps**2)
 
 
 class Uncorrected(Adam):
     """Has no exponent t."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
-        return Adam.coefficients(field, lr, np.ones_like(t))
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return super().coefficients(field, lr, np.ones_like(t))
 
 
 class Deaf(RMSprop):
     """Takes 0.9 for its beta2, whatever it was given."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
-        return RMSprop.coefficients(lambda name: np.array([[0.9]]) if name == "beta2" else field(name), lr, t)
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return super().coefficients(lambda name: np.array([[0.9]]) if name == "beta2" else field(name), lr, t)
 
 
 @pytest.mark.parametrize("optimizer", [EpsInside(lr=0.1, eps=1e-3), Uncorrected(), Deaf(beta2=0.5)])

@@ -158,6 +158,17 @@ def test_a_stack_of_every_combination_trains_as_alone() -> None:
     assert_alone(mixed(small(dataset=Moons(examples=60, split_seed="trial")), 8))
 
 
+def test_replicas_of_one_optimizer_with_different_options_train_as_alone() -> None:
+    trials = [
+        small(seed=seed, optimizer=replace(optimizer, weight_decay=decay))
+        for decay in (0.0, 0.3, 0.1)
+        for cls in TABLES["optimizer"].values()
+        for optimizer in (cls(), acting(cls))
+        for seed in (0, 1)
+    ]
+    assert_alone(trials)
+
+
 def test_the_order_of_a_stacks_trials_does_not_matter() -> None:
     trials = mixed(small(), 8)
     shuffled = [trials[k] for k in (3, 7, 0, 2, 6, 1, 5, 4)]

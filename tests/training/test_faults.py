@@ -66,8 +66,7 @@ class MixingCrossEntropy(CrossEntropy):
 class LeadingSGD(SGD):
     """Takes the lr of its first replica for all."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         return (np.broadcast_to(lr[:, :1], lr.shape),)
 
 
@@ -128,12 +127,12 @@ class CountingSGD(SGD):
 class ForgetfulRamp(Ramp):
     """Counts from the step that it is first asked for."""
 
-    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
-        self.__dict__.setdefault("first", step[0])
-        return np.asarray((step - self.__dict__["first"] + 1) / steps)
+    def course(self, time: NDArray[np.float64], end: float, tick: float) -> NDArray[np.float64]:
+        self.__dict__.setdefault("first", time[0])
+        return np.asarray((time - self.__dict__["first"] + tick) / end)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"top": self.top}
+        return {"top": self.top, "warmup": self.warmup, "warmup_start": self.warmup_start}
 
 
 @pytest.mark.parametrize("changes", [{"optimizer": CountingSGD()}, {"optimizer": SGD(), "schedule": ForgetfulRamp()}])
@@ -173,17 +172,17 @@ def test_an_advance_that_changes_its_input_is_rejected(monkeypatch: pytest.Monke
 class FixedSGD(SGD):
     """Has an lr that does nothing."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         return (np.full_like(lr, 0.1),)
 
 
 class FixedAdam(Adam):
     """Takes 0.9 for its beta1, whatever it was given."""
 
-    @staticmethod
-    def coefficients(field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
-        return Adam.coefficients(lambda name: np.full_like(field(name), 0.9) if name == "beta1" else field(name), lr, t)
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return super().coefficients(
+            lambda name: np.full_like(field(name), 0.9) if name == "beta1" else field(name), lr, t
+        )
 
 
 class FreeL2(L2):
@@ -211,8 +210,8 @@ class UnitRandom(Random):
 class FlatRamp(Ramp):
     """Stays where it starts."""
 
-    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
-        return Constant().factors(step, steps, epoch_steps)
+    def course(self, time: NDArray[np.float64], end: float, tick: float) -> NDArray[np.float64]:
+        return Constant().course(time, end, tick)
 
 
 @pytest.mark.parametrize(
