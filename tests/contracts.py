@@ -85,6 +85,7 @@ def numbers(result: Result) -> Numbers:
     parts |= {f"summary {name}": value for name, value in result.summary.items()}
     parts |= {f"best {name}": values for name, values in result.best.items()}
     parts |= {f"last {name}": values for name, values in (result.last or {}).items()}
+    parts |= {f"average {name}": values for name, values in (result.average or {}).items()}
     return {name: _bytes(value) for name, value in parts.items()}
 
 
@@ -135,7 +136,9 @@ def _slice_bytes(pieces: Sequence[Slice]) -> Numbers:
                 found[f"record {position} {epoch}"] = _bytes(values)
         for position, end in piece.ends.items():
             summary = {name: _bytes(value) for name, value in end.summary.items()}
-            found[f"end {position}"] = repr((end.outcome, end.epoch, summary, _bytes(end.theta))).encode()
+            last = None if end.last is None else _bytes(end.last)
+            kept = end.outcome, end.epoch, summary, _bytes(end.theta), _bytes(end.average), last
+            found[f"end {position}"] = repr(kept).encode()
     return found
 
 

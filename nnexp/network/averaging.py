@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
+from nnexp.arrays import Floats
 from nnexp.component import Component, table
 from nnexp.errors import require
 
@@ -14,22 +18,64 @@ class Averaging(Component):
     """No average is kept."""
 
     name: ClassVar[str] = "none"
+    keeps: ClassVar[bool] = False
+
+    def weight(self, step: int) -> float:
+        """Return the weight of the newest parameters in the average, after a step counted from 1."""
+        return 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class EMA(Averaging):
-    """Exponential moving average: average <- decay average + (1 - decay) theta after each step, from the first theta.
+    """Exponential moving average: average <- average + w (theta - average) after each step.
+
+    w = 1 - decay, and 1 after the first step: the average starts there. Running statistics are averaged, too.
 
     Args: decay: in [0, 1).
     Raises: ConfigError if the decay is out of range.
-    Source: Polyak & Juditsky 1992, with exponential weights.
+    Source: Polyak & Juditsky 1992, doi:10.1137/0330046, with exponential weights; starts as PyTorch's AveragedModel.
     """
 
     name: ClassVar[str] = "ema"
+    keeps: ClassVar[bool] = True
     decay: float = 0.99
 
     def __post_init__(self) -> None:
         require(0 <= self.decay < 1, "ema: decay", "in [0, 1)", self.decay)
+
+    def weight(self, step: int) -> float:
+        return 1.0 if step == 1 else 1 - self.decay
+
+
+class Averages:
+    """The averages (K, P) of a stack whose replicas all keep one, and the buffers to update them in parts."""
+
+    PART = 1 << 15  # elements at once, about: they stay in cache
+
+    def __init__(self, averagings: Sequence[Averaging], theta: Floats, averages: Floats) -> None:
+        self.averagings, (K, P) = averagings, theta.shape
+        height, width = max(1, self.PART // P), min(P, self.PART)
+        spare = np.empty(min(height, K) * width, theta.dtype)
+        self.weights: Floats = np.empty((K, 1), theta.dtype)
+        self.parts = []
+        for row in range(0, K, height):
+            for col in range(0, P, width):
+                part = slice(row, row + height), slice(col, col + width)
+                place = spare[: theta[part].size].reshape(theta[part].shape)
+                self.parts.append((averages[part], theta[part], self.weights[part[0]], place))
+
+    def step(self, step: int) -> None:
+        """Move the averages towards the parameters after a step, counted from 1."""
+        if step <= 2:  # from then on the weights stay
+            self.set_weights(step)
+        for averages, theta, weights, spare in self.parts:
+            np.subtract(theta, averages, out=spare)
+            spare *= weights
+            averages += spare
+
+    def set_weights(self, step: int) -> None:
+        """Set the weights of a step: the same in whichever slice it comes."""
+        self.weights[:, 0] = [averaging.weight(step) for averaging in self.averagings]
 
 
 AVERAGINGS = table(Averaging, EMA)

@@ -76,7 +76,7 @@ class Fates:
     def __init__(self, dropouts: Sequence[Dropout], seeds: Sequence[int], layers: int) -> None:
         keep = np.array([(*dropout.keeps(layers), dropout.input) for dropout in dropouts])
         self.keep: NDArray[np.float64] = keep
-        self.drops = [bool(each) for each in (keep < 1).any(axis=0)]
+        self.drops: list[bool] = (keep.min(axis=0) < 1).tolist()
         rows: dict[int, list[int]] = {}
         for row, seed in enumerate(seeds):
             rows.setdefault(seed, []).append(row)

@@ -9,19 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.arrays import Flags, Floats, Integers
+from nnexp.network.averaging import Averages
 from nnexp.network.dropout import Fates
 from nnexp.network.stack import Pass
 from nnexp.network.update import Update, group_rows
 from nnexp.training.evaluation import Evaluation, Values
 from nnexp.training.feed import Batches
 from nnexp.training.metrics import judge
-from nnexp.training.state import End, Problem, Records, Slice, State, has_part, metrics_of
+from nnexp.training.state import (
+    End,
+    Outcome,
+    Problem,
+    Records,
+    Slice,
+    State,
+    has_part,
+    keeps_averages,
+    metrics_of,
+)
 
 
 def advance(problem: Problem, state: State, epochs: int) -> tuple[State, Slice]:
     """Train for so many epochs more, or to the end; return the new state and what was observed.
 
-    A replica whose cost or metrics are not finite leaves with the outcome `diverged`; the others do not notice.
+    A replica whose cost or metrics are not finite leaves with the outcome `diverged`, one that stops early with
+    `finished`; the others do not notice.
     """
     state, log = state.copy(), _Log(metrics_of(problem))
     last = min(state.epoch + epochs, problem.training.epochs)
@@ -51,13 +63,27 @@ def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: 
             table = np.stack([values[name] for name in log.names], axis=1)  # (K, metrics)
             log.add(state, table, finite)
             _remember_best(problem, state, table, log.names)
-        if not finite.all():
+            stops = finite & _stops(problem, state, table, log.names)
+        else:
+            stops = np.zeros_like(finite)
+        if not finite.all() or stops.any():
             for row in np.flatnonzero(~finite).tolist():
-                log.end(
-                    state, row, End("diverged", state.epoch, _best(state, row, log.names), state.best_theta[row].copy())
-                )
-            return state.keep(finite)
+                log.end(state, row, _end(state, row, "diverged", _best(state, row, log.names)))
+            if stops.any():
+                _finish(problem, state.keep(stops), log)
+            return state.keep(finite & ~stops)
     return state
+
+
+def _stops(problem: Problem, state: State, table: NDArray[np.float64], names: tuple[str, ...]) -> Flags:
+    """Show each replica's early stopping its objective; return which replicas end here, (K,)."""
+    values, direction = table[:, names.index(problem.objective.metric)].tolist(), problem.objective.direction
+    stops = np.zeros(len(values), np.bool_)
+    for row, position in enumerate(state.alive.tolist()):
+        early = problem.replicas[position].early_stopping
+        state.waits[row] = early.judge(state.waits[row], values[row], direction)
+        stops[row] = early.ends(state.waits[row])
+    return stops
 
 
 def _remember_best(problem: Problem, state: State, table: NDArray[np.float64], names: tuple[str, ...]) -> None:
@@ -70,6 +96,7 @@ def _remember_best(problem: Problem, state: State, table: NDArray[np.float64], n
     state.best_values[better] = table[better]
     for row in np.flatnonzero(better):
         state.best_theta[row] = state.theta[row]
+        state.best_averages[row] = state.averages[row]
 
 
 def _best(state: State, row: int, names: tuple[str, ...]) -> dict[str, float]:
@@ -82,14 +109,25 @@ def _best(state: State, row: int, names: tuple[str, ...]) -> dict[str, float]:
 
 
 def _finish(problem: Problem, state: State, log: _Log) -> None:
-    """End every replica that is left, with the test part judged once, at its best epoch."""
+    """End all replicas of a state, with the test part judged once, at the best epoch of each."""
     tested: Values = {}
     if has_part(problem, "test"):
         judged = Evaluation(problem, state.alive, state.best_theta, "test").judge()
         tested = {f"test/{name}": values for name, values in judged.items()}
+        if keeps_averages(problem):
+            judged = Evaluation(problem, state.alive, state.best_averages, "test").judge()
+            tested |= {f"test/ema_{name}": values for name, values in judged.items()}
     for row in range(len(state.alive)):
         summary = _best(state, row, log.names) | {name: float(values[row]) for name, values in tested.items()}
-        log.end(state, row, End("finished", state.epoch, summary, state.best_theta[row].copy()))
+        if state.epoch < problem.training.epochs:
+            summary["epoch_stopped"] = float(state.epoch)
+        log.end(state, row, _end(state, row, "finished", summary))
+
+
+def _end(state: State, row: int, outcome: Outcome, summary: dict[str, float]) -> End:
+    """Return how a replica left, in memory of its own."""
+    last = None if outcome == "diverged" else state.theta[row].copy()
+    return End(outcome, state.epoch, summary, state.best_theta[row].copy(), state.best_averages[row].copy(), last)
 
 
 class _Run:
@@ -116,9 +154,15 @@ class _Run:
         strengths = [replica.l2.l2 for replica in replicas]
         self.update = Update(layout, groups, strengths, (self.parameters, grad, state.slots))
         self.weights: Floats = layout.weight_mask(state.theta.dtype)
-        self.validation = (
-            Evaluation(problem, state.alive, state.theta, "validation") if has_part(problem, "validation") else None
-        )
+        self.validations: dict[str, Evaluation] = {}  # by what their metrics' names begin with
+        self.averages: Averages | None = None
+        if has_part(problem, "validation"):
+            self.validations["val/"] = Evaluation(problem, state.alive, state.theta, "validation")
+        if keeps_averages(problem):
+            self.averages = Averages([replica.averaging for replica in replicas], state.theta, state.averages)
+            self.averages.set_weights(2 if state.epoch else 1)
+        if self.averages is not None and self.validations:
+            self.validations["val/ema_"] = Evaluation(problem, state.alive, state.averages, "validation")
 
     def train(self, epoch: int) -> Values:
         """Train one epoch; return its cost, its metrics and the first gradient's norm, (K,) each."""
@@ -134,6 +178,8 @@ class _Run:
             run.forward(rows, targets)
             run.backward(rows, targets)
             update.step(step, run.examples, measure=step == 0)
+            if self.averages is not None:
+                self.averages.step(1 + (epoch - 1) * steps + step)
             np.add.reduce(run.desk.results, axis=2, out=sums[:, :, step])
             if update.penalised:
                 np.multiply(update.penalty, run.examples, out=penalties[:, step])
@@ -147,8 +193,8 @@ class _Run:
         """Return the validation metrics and the norm of the weights after an epoch, (K,) each."""
         theta = self.parameters
         values = {"train/weight_norm": np.sqrt(np.vecdot(theta * self.weights, theta).astype(np.float64))}
-        if self.validation is not None:
-            values |= {f"val/{name}": each for name, each in self.validation.judge().items()}
+        for prefix, evaluation in self.validations.items():
+            values |= {f"{prefix}{name}": each for name, each in evaluation.judge().items()}
         return values
 
 

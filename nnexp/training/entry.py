@@ -25,7 +25,7 @@ class Result:
 
     epochs: of the records, (E,). history: each metric's values at them, (E,). summary: metrics of the whole training,
     among them the test metrics at the best epoch. best: parameters of the best epoch (W1, b1, …). last: those after the
-    last epoch, None for a diverged trial.
+    last epoch, None for a diverged trial. average: the average of the best epoch, None where none is kept.
     """
 
     config: TrialConfig
@@ -35,6 +35,7 @@ class Result:
     summary: dict[str, float]
     best: dict[str, Floats]
     last: dict[str, Floats] | None
+    average: dict[str, Floats] | None
     blueprint: Blueprint
 
     def predict(self, X: ArrayLike) -> Floats:
@@ -68,9 +69,8 @@ def train(
         data = prepare(trials[0].dataset, [trial.seed for trial in trials], trials[0].training.dtype)
     problem, places = form_problem(trials, data, initial, order)
     with threadpool_limits(1):
-        state, observed = advance(problem, begin(problem), problem.training.epochs)
+        _, observed = advance(problem, begin(problem), problem.training.epochs)
     names, layout = metrics_of(problem), problem.blueprint.layout
-    last = dict(zip(state.alive.tolist(), state.theta, strict=True))
     results = []
     for trial, place in zip(trials, places, strict=True):
         end, records = observed.ends[place], observed.records.get(place)
@@ -83,7 +83,8 @@ def train(
                 history=dict(zip(names, values.T, strict=True)),
                 summary=end.summary,
                 best=layout.unpack(end.theta),
-                last=layout.unpack(last[place]) if place in last else None,
+                last=None if end.last is None else layout.unpack(end.last),
+                average=layout.unpack(end.average) if end.average.size else None,
                 blueprint=problem.blueprint,
             )
         )

@@ -21,6 +21,7 @@ from nnexp.network.penalties import Penalty
 from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.stack import Blueprint
 from nnexp.randomness import Purpose, stream
+from nnexp.training import stopping
 from nnexp.training.metrics import CLASSIFICATION, REGRESSION
 from nnexp.training.settings import Objective, Training
 from nnexp.training.stopping import EarlyStopping
@@ -67,16 +68,20 @@ class State:
 
     Random streams are functions of (seed, purpose, layer, epoch), so the epoch is all there is to know about them.
 
-    alive: positions in the problem's replicas, (K,). theta: (K, P). slots: what the optimizers keep, (K, slots, P); an
-    optimizer that keeps less than its neighbours leaves the rest alone. best_*: of the best epoch so far by the
-    objective; epoch 0 before there is one. best_values: its metrics, (K, metrics).
+    alive: positions in the problem's replicas, (K,). theta: parameters and statistics, (K, P + S). slots: what the
+    optimizers keep, (K, slots, P); an optimizer that keeps less than its neighbours leaves the rest alone. averages: of
+    theta, of its shape, or (K, 0) where none are kept. waits: what early stopping remembers, (K, 2). best_*: of the
+    best epoch so far by the objective; epoch 0 before there is one. best_values: its metrics, (K, metrics).
     """
 
     epoch: int
     alive: Integers
     theta: Floats
     slots: Floats
+    averages: Floats
+    waits: NDArray[np.float64]
     best_theta: Floats
+    best_averages: Floats
     best_epoch: Integers
     best_values: NDArray[np.float64]
 
@@ -104,16 +109,19 @@ class Records:
 
 @dataclass(frozen=True)
 class End:
-    """How a replica left: after its last epoch, or because an epoch's numbers were not finite.
+    """How a replica left: after its last epoch or early, or because an epoch's numbers were not finite.
 
-    epoch: the last one. summary: metrics of the whole training. theta: parameters of the best epoch, (P,); for a
-    diverged replica those of its best epoch before, if it had one.
+    epoch: the last one. summary: metrics of the whole training. theta: of the best epoch, (P + S,); for a diverged
+    replica those of its best epoch before, if it had one. average: theta's average after that epoch, (P + S,) or (0,).
+    last: theta after the last epoch, (P + S,); None for a diverged replica.
     """
 
     outcome: Outcome
     epoch: int
     summary: dict[str, float]
     theta: Floats
+    average: Floats
+    last: Floats | None
 
 
 @dataclass
@@ -135,10 +143,18 @@ def has_part(problem: Problem, part: Part) -> bool:
     return len(getattr(division.split, part)) > 0
 
 
+def keeps_averages(problem: Problem) -> bool:
+    """Return whether the replicas keep averages: all of a stack, or none."""
+    return problem.replicas[0].averaging.keeps
+
+
 def metrics_of(problem: Problem) -> tuple[str, ...]:
     """Return the names of what is recorded each epoch, in order."""
     names = REGRESSION if problem.data.classes is None else CLASSIFICATION
-    return tuple(name for name in names if has_part(problem, "validation") or not name.startswith("val/"))
+    if not has_part(problem, "validation"):
+        return tuple(name for name in names if not name.startswith("val/"))
+    averaged = [name.replace("val/", "val/ema_") for name in names if name.startswith("val/")]
+    return (*names, *averaged) if keeps_averages(problem) else names
 
 
 def begin(problem: Problem) -> State:
@@ -151,12 +167,16 @@ def begin(problem: Problem) -> State:
     with np.errstate(over="ignore"):  # weights too large for the type diverge in the first epoch
         theta = np.stack(starts).astype(dtype)
     K = len(theta)
+    averages = theta.copy() if keeps_averages(problem) else np.empty((K, 0), dtype)
     return State(
         epoch=0,
         alive=np.arange(K),
         theta=theta,
         slots=np.zeros((K, max(replica.optimizer.slots for replica in problem.replicas), layout.size), dtype),
+        averages=averages,
+        waits=np.stack([stopping.start() for _ in problem.replicas]),
         best_theta=theta.copy(),
+        best_averages=averages.copy(),
         best_epoch=np.zeros(K, np.intp),
         best_values=np.empty((K, len(metrics_of(problem)))),
     )

@@ -55,7 +55,8 @@ class Case:
 
 def scaled(case: Case, mean: Floats, variance: Floats, eps: float) -> Floats:
     """Return Z as the sources print it."""
-    return case.gamma[:, :, None] * (case.U - mean) / np.sqrt(variance + eps) + case.bias[:, :, None]
+    Z: Floats = case.gamma[:, :, None] * (case.U - mean) / np.sqrt(variance + eps) + case.bias[:, :, None]
+    return Z
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.7, 1.0])

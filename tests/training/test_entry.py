@@ -14,12 +14,13 @@ from nnexp.data.prepared import from_arrays, prepare
 from nnexp.data.sources import Moons
 from nnexp.errors import UsageError
 from nnexp.network.architecture import MLP
+from nnexp.network.averaging import EMA
 from nnexp.network.initializers import Zeros
 from nnexp.network.optimizers import SGD, Adam, Momentum
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.stacking import OWN, form_problem, same_stack
 from tests.contracts import assert_dtype_kept, numbers
-from tests.trials import Ramp, regression, small
+from tests.trials import regression, small
 from tests.variations import acting, other
 
 RNG = np.random.default_rng(0)
@@ -83,8 +84,8 @@ def test_what_a_diverged_trial_recorded_is_finite_and_its_best_is_kept() -> None
 
 @pytest.mark.parametrize("field", OWN)
 def test_trials_that_differ_in_what_is_their_own_share_a_stack(field: str) -> None:
-    trial = small()
-    changed = replace(trial, schedule=Ramp()) if field == "schedule" else other(trial, field)
+    trial = small(averaging=EMA())  # all of a stack keep an average, or none
+    changed = replace(trial, averaging=EMA(decay=0.5)) if field == "averaging" else other(trial, field)
     assert changed != trial
     assert same_stack([trial, changed])
 

@@ -25,6 +25,7 @@ from nnexp.network.schedules import SCHEDULES
 from nnexp.training import Objective, Training, TrialConfig
 from nnexp.training.stopping import EARLY_STOPPINGS
 from tests.contracts import assert_live
+from tests.training.test_stopping import overfitting
 from tests.trials import VALUE_LOSSES, regression, small
 from tests.variations import acting, components, other, others, tables
 
@@ -61,6 +62,8 @@ def base(place: str, component: Component) -> TrialConfig:
     if isinstance(component, Source):
         make = regression if component.classes is None else small
         return make(dataset=component, training=Training(epochs=2, batch_size=64))
+    if place == "early_stopping":
+        return overfitting(early_stopping=component)
     return (regression if component.name in VALUE_LOSSES else small)(training=FLOAT64, **{place: component})
 
 

@@ -98,7 +98,7 @@ def test_a_trial_describes_itself_as_plain_data() -> None:
     plain = trial.describe()
     assert json.loads(json.dumps(plain)) == plain
     assert set(plain) == {field.name for field in fields(TrialConfig)}
-    assert plain["dropout"] == {"name": "inverted", "keep": [0.5, 1.0]}
+    assert plain["dropout"] == {"name": "inverted", "keep": [0.5, 1.0], "input_keep": 1.0}
     assert plain["architecture"] == {"name": "mlp", "hidden": [3, 4], "activation": "relu", "output": "auto"}
     assert plain["dataset"]["name"] == "moons"
     assert set(plain["training"]) == {field.name for field in fields(Training)}
