@@ -19,7 +19,7 @@ from tests.compositions import composing
 
 CONF = conf_folder()
 TOP = Path(__file__).parents[1]
-CLASSES = [(group, name, cls) for group, table in TABLES.items() for name, cls in table.items()]
+CLASSES = [(group, name, cls) for group, table in TABLES.items() for name, cls in table.builtin.items()]
 STAND_INS = {"loss": {"auto"}, "objective": {"auto"}}  # replaced by what they stand for before anything is built
 DATACLASSES: Mapping[str, type[Any]] = {
     "training": Training,
@@ -50,7 +50,7 @@ def rows(text: str) -> Iterator[tuple[str, set[str]]]:
 
 @pytest.mark.parametrize("group", TABLES)
 def test_a_group_has_one_file_for_each_component_and_no_other(group: str) -> None:
-    assert choices(group) - STAND_INS.get(group, set()) == set(TABLES[group])
+    assert choices(group) - STAND_INS.get(group, set()) == set(TABLES[group].builtin)
 
 
 @pytest.mark.parametrize(("group", "name", "cls"), CLASSES, ids=[f"{group}-{name}" for group, name, _ in CLASSES])
@@ -115,7 +115,7 @@ def test_conf_names_no_python_object() -> None:
 def test_the_readme_lists_exactly_the_components_of_a_group(group: str) -> None:
     listed = dict(rows((TOP / "README.md").read_text()))
     assert group in listed, f"README.md has no row for {group}"
-    table: Mapping[str, Any] = ACTIVATIONS if group == "activation" else TABLES[group]
+    table = (ACTIVATIONS if group == "activation" else TABLES[group]).builtin
     assert listed[group] - STAND_INS.get(group, set()) == set(table)
 
 
@@ -130,7 +130,7 @@ def test_the_documentation_lists_exactly_the_components_of_a_group(group: str) -
             name for line in table[1].splitlines() for name in re.findall(r"`(\w+)`", line.split("|")[1])
         }
     assert group in listed, f"docs/configuration.md has no row for {group}"
-    assert listed[group] - STAND_INS.get(group, set()) == set(TABLES[group])
+    assert listed[group] - STAND_INS.get(group, set()) == set(TABLES[group].builtin)
 
 
 def test_a_row_of_a_readme_that_forgets_a_component_is_found() -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import nnexp.data
 import nnexp.network
 import nnexp.training
-from nnexp.component import Component
+from nnexp.component import Component, Table
 from nnexp.errors import ConfigError
 
 T = TypeVar("T")
@@ -27,8 +27,8 @@ def tables() -> dict[str, Mapping[str, type[Component]]]:
     for room in (nnexp.network, nnexp.data, nnexp.training):
         for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
             for name, value in vars(importlib.import_module(module.name)).items():
-                if name.isupper() and isinstance(value, Mapping) and all(map(_is_component, value.values())):
-                    found[name] = value
+                if name.isupper() and isinstance(value, Table):
+                    found[name] = value.builtin
     return found
 
 
@@ -89,10 +89,6 @@ def broken(config: Any, field: str) -> list[Any]:
     if isinstance(value, tuple) and all(isinstance(each, int) for each in value):
         return [(*value, 0), (-1,)]
     return []
-
-
-def _is_component(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Component)
 
 
 def _candidates(config: Any, field: str) -> Iterator[Any]:

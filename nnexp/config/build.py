@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from pydantic import TypeAdapter, ValidationError
 
-from nnexp.component import Component
+from nnexp.component import Component, Table
 from nnexp.data.sources import DATASETS
 from nnexp.errors import ConfigError, choose, require, unknown_setting
 from nnexp.network.activations import ACTIVATIONS, Activation
@@ -30,7 +30,7 @@ from nnexp.training.settings import Objective, Training, TrialConfig
 from nnexp.training.stopping import EARLY_STOPPINGS
 
 # The groups of conf/ whose choices are components, and the table each is looked up in.
-TABLES: Mapping[str, Mapping[str, type[Component]]] = {
+TABLES: Mapping[str, Table[Any]] = {
     "architecture": ARCHITECTURES,
     "initializer": INITIALIZERS,
     "optimizer": OPTIMIZERS,
@@ -148,7 +148,8 @@ def component(group: str, plain: Any) -> Component:
     settings = dict(_mapping(group, plain))
     table = TABLES[group]
     name = choose(group, settings.pop("name", None), table)
-    return build(table[name], group, settings)
+    found: type[Component] = table[name]
+    return build(found, group, settings)
 
 
 def build(kind: type[T], path: str, plain: Any) -> T:

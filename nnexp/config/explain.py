@@ -18,6 +18,8 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer) -> C
     """Return what a Hydra exception means. The overrides are those that led to it."""
     try:
         return ConfigError(_line(error, overrides, composer))
+    except ConfigError as own:  # of a component that somebody's package announces
+        return own
     except HydraException:  # what the line would name cannot be composed either
         return ConfigError(_first_line(error))
 

@@ -230,4 +230,4 @@ class Blobs(Generated):
         return _on_circle(angle, 2.0)
 
 
-DATASETS = table(Digits, Iris, Wine, BreastCancer, Diabetes, Moons, Circles, Spirals, Blobs)
+DATASETS = table("dataset", Digits, Iris, Wine, BreastCancer, Diabetes, Moons, Circles, Spirals, Blobs)

@@ -508,5 +508,6 @@ def sigmoid(Z: Floats) -> None:
 
 
 ACTIVATIONS = table(
-    *(Identity, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Mish, Softsign, HardSigmoid, Softmax)
+    "activation",
+    *(Identity, Sigmoid, Tanh, ReLU, LeakyReLU, ELU, SELU, GELU, SiLU, Softplus, Mish, Softsign, HardSigmoid, Softmax),
 )

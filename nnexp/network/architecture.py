@@ -64,4 +64,4 @@ class MLP(Component):
         return Blueprint(sizes, self.activations, link, loss, dtype, normalization or Normalization())
 
 
-ARCHITECTURES = table(MLP)
+ARCHITECTURES = table("architecture", MLP)

@@ -78,4 +78,4 @@ class Averages:
         self.weights[:, 0] = [averaging.weight(step) for averaging in self.averagings]
 
 
-AVERAGINGS = table(Averaging, EMA)
+AVERAGINGS = table("averaging", Averaging, EMA)

@@ -49,4 +49,4 @@ class ClipValue(Clip):
         require(0 < self.limit < np.inf, "clip value: limit", "> 0", self.limit)
 
 
-CLIPS = table(Clip, ClipNorm, ClipValue)
+CLIPS = table("clip", Clip, ClipNorm, ClipValue)

@@ -43,4 +43,4 @@ class UnitMaxNorm(MaxNorm):
         return self.limit
 
 
-MAX_NORMS = table(MaxNorm, UnitMaxNorm)
+MAX_NORMS = table("max_norm", MaxNorm, UnitMaxNorm)

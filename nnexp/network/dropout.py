@@ -137,4 +137,4 @@ class Mask:
         self.kept *= self.scale
 
 
-DROPOUTS = table(Dropout, InvertedDropout)
+DROPOUTS = table("dropout", Dropout, InvertedDropout)

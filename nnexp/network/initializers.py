@@ -98,4 +98,4 @@ def _draw(distribution: Distribution, variance: float, shape: tuple[int, int], r
     return rng.uniform(-bound, bound, shape)
 
 
-INITIALIZERS = table(Zeros, Random, He, Glorot)
+INITIALIZERS = table("initializer", Zeros, Random, He, Glorot)

@@ -209,4 +209,4 @@ def _deviations(A: Floats, targets: Targets, desk: Desk) -> None:
         np.add.reduce(desk.spare, axis=1, out=desk.scores)
 
 
-LOSSES = table(CrossEntropy, BinaryCrossEntropy, MeanSquaredError, MeanAbsoluteError)
+LOSSES = table("loss", CrossEntropy, BinaryCrossEntropy, MeanSquaredError, MeanAbsoluteError)

@@ -233,4 +233,4 @@ class LayerNorm(Normalization):
         return _OverUnits(self.eps, scales, shape)
 
 
-NORMALIZATIONS = table(Normalization, BatchNorm, LayerNorm)
+NORMALIZATIONS = table("normalization", Normalization, BatchNorm, LayerNorm)

@@ -228,4 +228,4 @@ class Adam(Optimizer):
         theta -= spare
 
 
-OPTIMIZERS = table(SGD, Momentum, RMSprop, Adam)
+OPTIMIZERS = table("optimizer", SGD, Momentum, RMSprop, Adam)

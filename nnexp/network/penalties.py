@@ -71,5 +71,5 @@ class L1(Penalty):
         return self.strength
 
 
-L2_PENALTIES = table(Penalty, L2)
-L1_PENALTIES = table(Penalty, L1)
+L2_PENALTIES = table("l2", Penalty, L2)
+L1_PENALTIES = table("l1", Penalty, L1)

@@ -320,5 +320,6 @@ def _line(share: Times, first: float, last: float) -> NDArray[np.float64]:
 
 
 SCHEDULES = table(
-    *(Constant, Step, Exponential, InverseTime, Polynomial, Cosine, CosineRestarts, OneCycle, ReduceOnPlateau)
+    "schedule",
+    *(Constant, Step, Exponential, InverseTime, Polynomial, Cosine, CosineRestarts, OneCycle, ReduceOnPlateau),
 )

@@ -65,4 +65,4 @@ def start() -> Memory:
     return np.array([np.nan, 0.0])
 
 
-EARLY_STOPPINGS = table(EarlyStopping, Patience)
+EARLY_STOPPINGS = table("early_stopping", EarlyStopping, Patience)
