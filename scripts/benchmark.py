@@ -32,13 +32,16 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from nnexp.arrays import Floats, Integers
 from nnexp.data.prepared import from_arrays
 from nnexp.network.activations import ReLU
+from nnexp.network.clipping import Clip
+from nnexp.network.constraints import MaxNorm
 from nnexp.network.dropout import Fates, InvertedDropout
 from nnexp.network.initializers import He
 from nnexp.network.losses import CrossEntropy, Targets
 from nnexp.network.optimizers import OPTIMIZERS, Adam, Optimizer
+from nnexp.network.penalties import L2, Penalty
 from nnexp.network.schedules import Constant
 from nnexp.network.stack import Blueprint, Pass
-from nnexp.network.update import Update, group_rows
+from nnexp.network.update import Regularization, Update, group_rows
 from nnexp.training.advance import advance
 from nnexp.training.settings import Objective, Training
 from nnexp.training.state import Problem, Replica, begin
@@ -220,7 +223,8 @@ class Ours:
         self.run = Pass(blueprint, self.theta, self.examples, sources=K, grad=self.grad, fates=self.fates)
         groups = group_rows([rule] * K, [Constant()] * K)
         groups[0].prepare(1, PREPARED_STEPS + 1, PREPARED_STEPS + 1, self.theta.dtype)
-        self.update = Update(blueprint.layout, groups, [l2] * K, (self.theta, self.grad, self.slots))
+        held = Regularization([L2(strength=l2)] * K, [Penalty()] * K, [Clip()] * K, [MaxNorm()] * K)
+        self.update = Update(blueprint.layout, groups, held, (self.theta, self.grad, self.slots))
         self.reset()
 
     def reset(self) -> None:

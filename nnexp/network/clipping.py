@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnexp.component import Component, table
 from nnexp.errors import require
@@ -17,10 +18,22 @@ class Clip(Component):
 
     name: ClassVar[str] = "none"
 
+    @property
+    def norm(self) -> float:
+        """The largest norm of a gradient."""
+        return np.inf
+
+    @property
+    def value(self) -> float:
+        """The largest absolute value in a gradient."""
+        return np.inf
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipNorm(Clip):
     """g <- g min(1, limit / (‖g‖ + 1e-6)), ‖g‖ the Euclidean norm over all parameters.
+
+    g is the gradient of the cost, penalties included; an optimizer's own weight decay comes after it.
 
     Args: limit: > 0.
     Raises: ConfigError if the limit is out of range.
@@ -33,10 +46,16 @@ class ClipNorm(Clip):
     def __post_init__(self) -> None:
         require(0 < self.limit < np.inf, "clip norm: limit", "> 0", self.limit)
 
+    @property
+    def norm(self) -> float:
+        return self.limit
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipValue(Clip):
-    """g <- max(-limit, min(g, limit)), for each parameter.
+    """g <- min(max(g, -limit), limit), for each parameter.
+
+    g is the gradient of the cost, penalties included; an optimizer's own weight decay comes after it.
 
     Args: limit: > 0.
     Raises: ConfigError if the limit is out of range.
@@ -47,6 +66,15 @@ class ClipValue(Clip):
 
     def __post_init__(self) -> None:
         require(0 < self.limit < np.inf, "clip value: limit", "> 0", self.limit)
+
+    @property
+    def value(self) -> float:
+        return self.limit
+
+
+def shares(squares: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return min(1, limit / (‖g‖ + 1e-6)) of gradients' squared norms; exactly 1 where a limit is infinite."""
+    return np.fmin(1, limits / (np.sqrt(squares) + 1e-6))  # fmin: 1 for inf / inf, where a replica without diverges
 
 
 CLIPS = table("clip", Clip, ClipNorm, ClipValue)

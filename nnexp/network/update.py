@@ -1,4 +1,4 @@
-"""The second half of a step: penalties and optimizers applied to the stacked parameters, block by block."""
+"""The second half of a step: penalties, clipping, optimizers and constraints, applied to a stack block by block."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.arrays import Floats
+from nnexp.network.clipping import Clip, shares
+from nnexp.network.constraints import Bounds, MaxNorm
 from nnexp.network.layout import Layout
 from nnexp.network.optimizers import Optimizer
+from nnexp.network.penalties import Penalty
 from nnexp.network.schedules import Schedule
 
 # Elements that an update works on at once: five float32 arrays of this size fit a second-level cache of 1 MB.
@@ -30,7 +33,9 @@ class Block:
     grad: Floats
     slots: tuple[Floats, ...]
     spare: Floats
-    decays: Floats | None  # lambda for weights, 0 for biases, (rows, cols); None where nobody is penalised
+    l2: Floats | None  # lambda for weights, 0 for other parameters, (rows, cols); None where nobody has one
+    l1: Floats | None  # the same
+    values: tuple[Floats, Floats] | None  # the least and the largest value of a gradient, (rows, 1) each, if any
 
 
 class Group:
@@ -110,35 +115,52 @@ def _repeat(coefficient: NDArray[np.float64], steps: int, dtype: np.dtype[Any]) 
     return full[:, 0, 0] if full.shape[1] == 1 else full
 
 
-class Update:
-    """Penalties and optimizers of a stack whose replicas with the same optimizer and options stand together.
+@dataclass(frozen=True)
+class Regularization:
+    """What holds the replicas of a stack back, a component of each."""
 
-    Args: groups: from `group_rows`. strengths: each replica's lambda. arrays: theta, grad (K, P) and slots (K, slots,
-    P). `penalty` (K,) holds each replica's lambda / (2 m) sum ‖W‖² before the last step, `squares` (K,) the squared
-    norm of its gradient at the last measured step.
+    l2: Sequence[Penalty]
+    l1: Sequence[Penalty]
+    clip: Sequence[Clip]
+    max_norm: Sequence[MaxNorm]
+
+
+class Update:
+    """Penalties, clipping, optimizers and constraints of a stack.
+
+    Replicas with the same optimizer and options stand together.
+
+    Args: groups: from `group_rows`. held: each replica's regularization. arrays: theta, grad (K, P) and slots (K,
+    slots, P). `penalty` (K,) holds what each replica paid before the last step, `squares` (K,) the squared norm of its
+    gradient, with penalties and before clipping, at the last measured step.
     """
 
     def __init__(
         self,
         layout: Layout,
         groups: Sequence[Group],
-        strengths: Sequence[float],
+        held: Regularization,
         arrays: tuple[Floats, Floats, Floats],
     ) -> None:
         theta, grad, slots = arrays
+        K, dtype = len(theta), theta.dtype
         self.groups = groups
-        self.penalised = any(strengths)
-        self.penalty: Floats = np.zeros(len(theta), theta.dtype)
-        self.squares: Floats = np.zeros(len(theta), theta.dtype)
-        self._paid: Floats = np.zeros(len(theta), theta.dtype)
-        spare = np.empty(min(BLOCK_ELEMENTS, theta.size), theta.dtype)
-        mask = layout.weight_mask(theta.dtype)
-        strength = np.asarray(strengths, theta.dtype)[:, None]
+        l2, l1 = (np.array(each, dtype)[:, None] for each in ([p.l2 for p in held.l2], [p.l1 for p in held.l1]))
+        values = np.array([clip.value for clip in held.clip], dtype)[:, None]
+        self.penalised = bool(l2.any() or l1.any())
+        self.penalty: Floats = np.zeros(K, dtype)
+        self.squares: Floats = np.zeros(K, dtype)
+        self._paid, self._squares = np.zeros((2, K), dtype)
+        self._norms = np.array([clip.norm for clip in held.clip], np.float64)
+        self._clips_norms = bool(np.isfinite(self._norms).any())
+        self._shares: Floats = np.ones((K, 1), dtype)  # of the gradient that clipping by norm leaves
+        self._bounds = Bounds(layout.views(theta), [each.bound for each in held.max_norm])
+        spare = np.empty(min(BLOCK_ELEMENTS, theta.size), dtype)
+        mask = layout.weight_mask(dtype)
         for group in groups:
             for rows, cols in _cuts(group.stop - group.start, layout.size):
                 stack_rows = slice(group.start + rows.start, group.start + rows.stop)
-                part = theta[stack_rows, cols]
-                weighs = strength[stack_rows]
+                part, most = theta[stack_rows, cols], values[stack_rows]
                 group.blocks.append(
                     Block(
                         rows=rows,
@@ -147,7 +169,9 @@ class Update:
                         grad=grad[stack_rows, cols],
                         slots=tuple(slots[stack_rows, number, cols] for number in range(group.rule.slots)),
                         spare=spare[: part.size].reshape(part.shape),
-                        decays=weighs * mask[cols] if weighs.any() else None,
+                        l2=_spread(l2[stack_rows], mask[cols]),
+                        l1=_spread(l1[stack_rows], mask[cols]),
+                        values=(-most, most) if np.isfinite(most).any() else None,
                     )
                 )
 
@@ -155,27 +179,59 @@ class Update:
         """Take a step with the gradients of a mini-batch's mean loss; `measure` fills `squares` first."""
         if self.penalised:
             self.penalty[:] = 0
-        if measure:
-            self.squares[:] = 0
+        looks = measure or self._clips_norms
+        if looks:
+            self._squares[:] = 0
         for group in self.groups:
-            forget = group.forgets(prepared)
             for block in group.blocks:
-                if block.decays is not None:
-                    self._penalise(block, block.decays, examples)
-                if measure:
-                    self.squares[block.stack_rows] += np.vecdot(block.grad, block.grad)
-                group.move(prepared, block.rows, (block.theta, block.grad, block.slots, block.spare))
-                if forget:
-                    _forget(block)
+                self._penalise(block, examples)
+                if looks:
+                    self._squares[block.stack_rows] += np.vecdot(block.grad, block.grad)
+                if not self._clips_norms:  # else all blocks' squares are needed first
+                    _move(group, block, prepared)
+        if measure:
+            self.squares[:] = self._squares
+        if self._clips_norms:
+            self._shares[:, 0] = shares(self._squares.astype(np.float64), self._norms)
+            for group in self.groups:
+                for block in group.blocks:
+                    np.multiply(block.grad, self._shares[block.stack_rows], out=block.grad)
+                    _move(group, block, prepared)
+        self._bounds.restore()
 
-    def _penalise(self, block: Block, decays: Floats, examples: int) -> None:
+    def _penalise(self, block: Block, examples: int) -> None:
+        if block.l2 is not None:
+            np.multiply(block.theta, block.l2, out=block.spare)
+            self._charge(block, examples, 0.5)
+        if block.l1 is not None:
+            np.sign(block.theta, out=block.spare)
+            np.multiply(block.spare, block.l1, out=block.spare)
+            self._charge(block, examples, 1.0)
+
+    def _charge(self, block: Block, examples: int, factor: float) -> None:
+        """Add what lies in the spare, over the examples, to the gradient; its dot product with theta is paid."""
         paid, spare = self._paid[block.stack_rows], block.spare
-        np.multiply(block.theta, decays, out=spare)
         spare *= spare.dtype.type(1 / examples)
         np.add(block.grad, spare, out=block.grad)
         np.vecdot(spare, block.theta, out=paid)  # one dot product a row: safe for equal bits
-        paid *= paid.dtype.type(0.5)
+        paid *= paid.dtype.type(factor)
         self.penalty[block.stack_rows] += paid
+
+
+def _spread(strengths: Floats, mask: Floats) -> Floats | None:
+    """Return strengths (rows, 1) where the mask (cols,) is 1, or None if all are 0."""
+    return strengths * mask if strengths.any() else None
+
+
+def _move(group: Group, block: Block, prepared: int) -> None:
+    """Clip the values of the gradient and take a prepared step with it."""
+    if block.values is not None:
+        least, most = block.values
+        np.maximum(block.grad, least, out=block.grad)
+        np.minimum(block.grad, most, out=block.grad)
+    group.move(prepared, block.rows, (block.theta, block.grad, block.slots, block.spare))
+    if group.forgets(prepared):
+        _forget(block)
 
 
 def _forget(block: Block) -> None:

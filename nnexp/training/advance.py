@@ -12,7 +12,7 @@ from nnexp.arrays import Flags, Floats, Integers
 from nnexp.network.averaging import Averages
 from nnexp.network.dropout import Fates
 from nnexp.network.stack import Pass
-from nnexp.network.update import Update, group_rows
+from nnexp.network.update import Regularization, Update, group_rows
 from nnexp.training.evaluation import Evaluation, Values
 from nnexp.training.feed import Batches
 from nnexp.training.metrics import judge
@@ -151,8 +151,13 @@ class _Run:
             for size in self.batches.sizes
         }
         groups = group_rows([replica.optimizer for replica in replicas], [replica.schedule for replica in replicas])
-        strengths = [replica.l2.l2 for replica in replicas]
-        self.update = Update(layout, groups, strengths, (self.parameters, grad, state.slots))
+        held = Regularization(
+            [replica.l2 for replica in replicas],
+            [replica.l1 for replica in replicas],
+            [replica.clip for replica in replicas],
+            [replica.max_norm for replica in replicas],
+        )
+        self.update = Update(layout, groups, held, (self.parameters, grad, state.slots))
         self.weights: Floats = layout.weight_mask(state.theta.dtype)
         self.validations: dict[str, Evaluation] = {}  # by what their metrics' names begin with
         self.averages: Averages | None = None
