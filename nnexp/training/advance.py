@@ -76,13 +76,14 @@ def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: 
 
 
 def _stops(problem: Problem, state: State, table: NDArray[np.float64], names: tuple[str, ...]) -> Flags:
-    """Show each replica's early stopping its objective; return which replicas end here, (K,)."""
+    """Show each replica's schedule and early stopping its objective; return which replicas end here, (K,)."""
     values, direction = table[:, names.index(problem.objective.metric)].tolist(), problem.objective.direction
     stops = np.zeros(len(values), np.bool_)
     for row, position in enumerate(state.alive.tolist()):
-        early = problem.replicas[position].early_stopping
-        state.waits[row] = early.judge(state.waits[row], values[row], direction)
-        stops[row] = early.ends(state.waits[row])
+        replica, value = problem.replicas[position], values[row]
+        state.courses[row] = replica.schedule.judge(state.courses[row], value, direction, epoch=state.epoch)
+        state.waits[row] = replica.early_stopping.judge(state.waits[row], value, direction)
+        stops[row] = replica.early_stopping.ends(state.waits[row])
     return stops
 
 
@@ -177,7 +178,8 @@ class _Run:
         sums, penalties = np.empty((2, K, steps), dtype), np.zeros((K, steps))
         self.fates.begin(epoch)
         for group in update.groups:
-            group.prepare(1 + (epoch - 1) * steps, steps, self.epochs * steps, dtype)
+            reductions = self.state.courses[group.start : group.stop, 0]
+            group.prepare(1 + (epoch - 1) * steps, steps, self.epochs * steps, dtype, reductions)
         for step, (rows, targets) in enumerate(batches.epoch(epoch)):
             run = self.passes[rows.shape[1]]
             run.forward(rows, targets)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nnexp.arrays import Flags, Floats, Integers
 from nnexp.data.prepared import Data
 from nnexp.data.splits import Part
+from nnexp.network import schedules
 from nnexp.network.averaging import Averaging
 from nnexp.network.clipping import Clip
 from nnexp.network.constraints import MaxNorm
@@ -70,8 +71,9 @@ class State:
 
     alive: positions in the problem's replicas, (K,). theta: parameters and statistics, (K, P + S). slots: what the
     optimizers keep, (K, slots, P); an optimizer that keeps less than its neighbours leaves the rest alone. averages: of
-    theta, of its shape, or (K, 0) where none are kept. waits: what early stopping remembers, (K, 2). best_*: of the
-    best epoch so far by the objective; epoch 0 before there is one. best_values: its metrics, (K, metrics).
+    theta, of its shape, or (K, 0) where none are kept. courses: what schedules remember of the
+    objective, (K, 4). waits: what early stopping remembers of it, (K, 2). best_*: of the best epoch so far by the
+    objective; epoch 0 before there is one. best_values: its metrics, (K, metrics).
     """
 
     epoch: int
@@ -79,6 +81,7 @@ class State:
     theta: Floats
     slots: Floats
     averages: Floats
+    courses: NDArray[np.float64]
     waits: NDArray[np.float64]
     best_theta: Floats
     best_averages: Floats
@@ -174,6 +177,7 @@ def begin(problem: Problem) -> State:
         theta=theta,
         slots=np.zeros((K, max(replica.optimizer.slots for replica in problem.replicas), layout.size), dtype),
         averages=averages,
+        courses=np.stack([schedules.start() for _ in problem.replicas]),
         waits=np.stack([stopping.start() for _ in problem.replicas]),
         best_theta=theta.copy(),
         best_averages=averages.copy(),
