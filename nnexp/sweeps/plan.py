@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from nnexp.data.prepared import Data, prepare
 from nnexp.data.sources import Source
 from nnexp.errors import UsageError
 from nnexp.numerics import NUMERICS_VERSION
+from nnexp.sweeps.sources import Foreign, foreign
 from nnexp.training.settings import TrialConfig
 
 DataKey = tuple[Source, str]  # trials with the same dataset and dtype read the same arrays
@@ -26,7 +27,8 @@ class Trial:
     """One training of a plan.
 
     key: SHA-256 of everything that determines its numbers. configuration: the same without the seed, which its repeats
-    share. chosen: what each axis chose. data: digest of the examples and their division.
+    share. chosen: what each axis chose. data: digest of the examples and their division. foreign: its components that
+    are not nnexp's own.
     """
 
     position: int
@@ -35,6 +37,7 @@ class Trial:
     chosen: Mapping[str, str]
     config: TrialConfig
     data: str
+    foreign: tuple[Foreign, ...] = ()
 
     @cached_property
     def label(self) -> str:
@@ -60,6 +63,7 @@ class Trial:
             "label": self.label,
             "data": self.data,
             "config": self.config.describe(),
+            **({"components": [asdict(each) for each in self.foreign]} if self.foreign else {}),
         }
 
 
@@ -136,7 +140,7 @@ def make_plan(
     for config, chosen in configs:
         used = data[config.dataset, config.training.dtype].division(config.seed).digest
         key, configuration = keys(config, used)
-        trials.setdefault(key, Trial(len(trials), key, configuration, chosen, config, used))
+        trials.setdefault(key, Trial(len(trials), key, configuration, chosen, config, used, foreign(config)))
     plan = Plan(name, tuple(overrides), axes or {}, tuple(trials.values()), len(configs) - len(trials))
     return plan, data
 
@@ -153,11 +157,16 @@ def _assignment(key: str, value: str, chosen: Mapping[str, str]) -> str:
 
 
 def keys(config: TrialConfig, data: str) -> tuple[str, str]:
-    """Return a trial's key and its configuration's: SHA-256 of canonical JSON with and without the seed."""
+    """Return a trial's key and its configuration's: SHA-256 of canonical JSON with and without the seed.
+
+    Raises: ConfigError if the source of a component that is not nnexp's own cannot be found.
+    """
     described = config.describe()
+    sources = {f"{each.kind} {each.name}": each.source for each in foreign(config)}
+    common = {"numerics": NUMERICS_VERSION, **({"sources": sources} if sources else {})}
     fixed = {name: value for name, value in described.items() if name != "seed"}
-    key = digest({"config": described, "data": data, "numerics": NUMERICS_VERSION})
-    return key, digest({"config": fixed, "numerics": NUMERICS_VERSION})
+    key = digest({"config": described, "data": data, **common})
+    return key, digest({"config": fixed, **common})
 
 
 def digest(plain: Any) -> str:

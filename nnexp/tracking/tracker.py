@@ -112,6 +112,7 @@ class Tracker:
             "nnexp.data": trial.data,
             "nnexp.blas": provenance.blas(),
         }
+        more |= {f"nnexp.component.{each.kind}.{each.name}": str(each) for each in trial.foreign}
         if result.outcome == "diverged":
             more["nnexp.diverged_epoch"] = str(result.epoch)
         run = self._create("trial", trial.key, trial.label, result.started_at, more)
