@@ -11,14 +11,29 @@ from nnexp.component import Component
 from nnexp.errors import ConfigError, NnexpError, UsageError
 from nnexp.network.activations import ELU, GELU, LeakyReLU, ReLU, Tanh
 from nnexp.network.architecture import MLP
+from nnexp.network.clipping import ClipNorm, ClipValue
+from nnexp.network.constraints import UnitMaxNorm
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.initializers import INITIALIZERS, Random
 from nnexp.network.losses import LOSSES
 from nnexp.network.optimizers import OPTIMIZERS, Adam, Momentum, RMSprop
-from nnexp.network.penalties import L2
+from nnexp.network.penalties import L1, L2
+from nnexp.network.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    CosineRestarts,
+    Exponential,
+    InverseTime,
+    OneCycle,
+    Polynomial,
+    ReduceOnPlateau,
+    Step,
+)
 from tests.contracts import assert_rejected
 
 NAN, INF = float("nan"), float("inf")
+ENDS = [(cls, "end") for cls in (Polynomial, Cosine, CosineRestarts, OneCycle, ReduceOnPlateau)]
 
 OUTSIDE: list[tuple[type[Component], str, Any, str]] = [
     *[
@@ -46,6 +61,48 @@ OUTSIDE: list[tuple[type[Component], str, Any, str]] = [
     *[(LeakyReLU, "slope", value, f"leaky_relu: slope must be in [0, 1], got {value}") for value in (-0.01, 1.01, NAN)],
     *[(ELU, "alpha", value, f"elu: alpha must be > 0, got {value}") for value in (0.0, -1.0, NAN, INF)],
     (GELU, "approximate", "erf", "gelu: approximate 'erf' is not one of: none, tanh"),
+    *[(L1, "strength", value, f"l1: strength must be >= 0, got {value}") for value in (-1.0, NAN, INF)],
+    *[
+        (cls, "limit", value, f"{thing}: limit must be > 0, got {value}")
+        for cls, thing in ((ClipNorm, "clip norm"), (ClipValue, "clip value"), (UnitMaxNorm, "max_norm"))
+        for value in (0.0, -1.0, NAN, INF)
+    ],
+    *[
+        (cls, "warmup", value, f"{name}: warmup must be >= 0, got {value}")
+        for name, cls in sorted(SCHEDULES.items())
+        for value in (-1.0, NAN, INF)
+    ],
+    *[
+        (cls, field, value, f"{cls.name}: {field} must be in [0, 1], got {value}")
+        for cls, field in (*ENDS, (Constant, "warmup_start"), (OneCycle, "start"))
+        for value in (-0.01, 1.01, NAN)
+    ],
+    *[
+        (cls, field, value, f"{cls.name}: {field} must be > 0, got {value}")
+        for cls, field in ((Step, "every"), (InverseTime, "rate"), (Polynomial, "power"))
+        for value in (0.0, -1.0, NAN, INF)
+    ],
+    *[
+        (cls, "gamma", value, f"{cls.name}: gamma must be in (0, 1], got {value}")
+        for cls in (Step, Exponential)
+        for value in (0.0, 1.01, NAN)
+    ],
+    (CosineRestarts, "period", 0.0009, "cosine_restarts: period must be >= 0.001, got 0.0009"),
+    *[
+        (CosineRestarts, "growth", value, f"cosine_restarts: growth must be in [1, 100], got {value}")
+        for value in (0.99, 101.0, NAN)
+    ],
+    *[(OneCycle, "rise", value, f"one_cycle: rise must be in (0, 1), got {value}") for value in (0.0, 1.0, NAN)],
+    (OneCycle, "anneal", "cosine", "one_cycle: anneal 'cosine' is not one of: cos, linear"),
+    *[
+        (ReduceOnPlateau, "factor", value, f"reduce_on_plateau: factor must be in (0, 1), got {value}")
+        for value in (0.0, 1.0, NAN)
+    ],
+    *[
+        (ReduceOnPlateau, field, -1, f"reduce_on_plateau: {field} must be >= 0, got -1")
+        for field in ("patience", "threshold", "cooldown")
+    ],
+    (ReduceOnPlateau, "threshold_mode", "x", "reduce_on_plateau: threshold_mode 'x' is not one of: abs, rel"),
     (MLP, "hidden", (4, 0), "architecture.hidden must be a list of units, each >= 1, got [4, 0]"),
 ]
 
@@ -55,6 +112,12 @@ INSIDE: list[tuple[type[Component], str, Any]] = [
     *[(L2, "strength", value) for value in (0.0, 1e9)],
     *[(InvertedDropout, "keep", value) for value in (2**-16, 1.0, (1.0, 0.5))],
     *[(LeakyReLU, "slope", value) for value in (0.0, 1.0)],
+    *[(L1, "strength", value) for value in (0.0, 1e9)],
+    *[(cls, "limit", value) for cls in (ClipNorm, ClipValue, UnitMaxNorm) for value in (1e-30, 1e30)],
+    *[(cls, field, value) for cls, field in (*ENDS, (OneCycle, "start")) for value in (0.0, 1.0)],
+    *[(cls, "gamma", 1.0) for cls in (Step, Exponential)],
+    *[(CosineRestarts, field, value) for field, value in (("period", 0.001), ("growth", 1.0), ("growth", 100.0))],
+    *[(ReduceOnPlateau, field, 0) for field in ("patience", "threshold", "cooldown")],
     *[(MLP, "hidden", value) for value in ((), (1,))],
 ]
 

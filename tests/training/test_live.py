@@ -16,12 +16,12 @@ from nnexp.network.averaging import AVERAGINGS
 from nnexp.network.clipping import CLIPS
 from nnexp.network.constraints import MAX_NORMS
 from nnexp.network.dropout import DROPOUTS, InvertedDropout
-from nnexp.network.initializers import INITIALIZERS
+from nnexp.network.initializers import INITIALIZERS, Random
 from nnexp.network.losses import LOSSES
 from nnexp.network.normalization import NORMALIZATIONS
-from nnexp.network.optimizers import OPTIMIZERS
-from nnexp.network.penalties import L1_PENALTIES, L2_PENALTIES
-from nnexp.network.schedules import SCHEDULES
+from nnexp.network.optimizers import OPTIMIZERS, SGD
+from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
+from nnexp.network.schedules import SCHEDULES, ReduceOnPlateau
 from nnexp.training import Objective, Training, TrialConfig
 from nnexp.training.stopping import EARLY_STOPPINGS
 from tests.contracts import assert_live
@@ -64,6 +64,10 @@ def base(place: str, component: Component) -> TrialConfig:
         return make(dataset=component, training=Training(epochs=2, batch_size=64))
     if place == "early_stopping":
         return overfitting(early_stopping=component)
+    if place == "schedule":
+        return converging(schedule=component)
+    if place in ("clip", "max_norm"):
+        return small(initializer=Random(scale=5.0), training=FLOAT64, **{place: component})  # beyond any limit
     return (regression if component.name in VALUE_LOSSES else small)(training=FLOAT64, **{place: component})
 
 
@@ -83,7 +87,7 @@ def test_every_field_of_every_component_acts(place: str, name: str, field: str) 
 @pytest.mark.parametrize(("place", "name", "field"), FIELDS)
 def test_every_field_acts_beside_others_than_the_defaults(place: str, name: str, field: str) -> None:
     component = PLACES[place][name]()
-    trial = base(place, component if isinstance(component, Source | MLP) else acting(type(component)))
+    trial = base(place, component if isinstance(component, Source | MLP) else _beside(type(component)))
     assert_live(trial, **{place: other(getattr(trial, place), field)})
 
 
@@ -110,14 +114,36 @@ def test_every_activation_trains_unlike_all_others(name: str) -> None:
         assert_live(small(architecture=mlp), architecture=replace(mlp, activation=ACTIVATIONS[another]()))
 
 
+def converging(**changes: Any) -> TrialConfig:
+    """Return a trial whose objective comes to rest slowly, so that any threshold of a plateau is passed in its time."""
+    chosen: dict[str, Any] = {
+        "architecture": MLP(hidden=()),
+        "optimizer": SGD(lr=0.075),
+        "l2": L2(strength=5.0),
+        "objective": Objective(metric="train/cost", direction="minimize"),
+        "training": Training(epochs=80, batch_size=9, shuffle=False, dtype="float64"),
+    }
+    return small(**(chosen | changes))
+
+
+def _beside(cls: type[Component]) -> Component:
+    component = acting(cls)
+    if isinstance(component, ReduceOnPlateau):
+        return replace(component, end=0.01)  # with a least factor above the others nothing else would act
+    return component
+
+
 def _on(cls: type[Component]) -> Component:
     """Return a component that is not off, as dropout and penalties are by default."""
     component = cls()
     return replace(component, examples=60) if isinstance(component, Generated) else _louder(component)
 
 
+QUIET = {*DROPOUTS, *L2_PENALTIES, *L1_PENALTIES}  # with their default values they do nothing
+
+
 def _louder(component: Component) -> Component:
-    return acting(type(component)) if type(component) in (*DROPOUTS.values(), *L2_PENALTIES.values()) else component
+    return acting(type(component)) if component.name in QUIET else component
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Training)])
