@@ -17,7 +17,8 @@ from nnexp.network.dropout import InvertedDropout, Mask
 from nnexp.network.initializers import Random
 from nnexp.network.losses import BinaryCrossEntropy, CrossEntropy, Desk, Loss, MeanSquaredError, Targets
 from nnexp.network.optimizers import Adam, Column, Field, Optimizer, RMSprop
-from nnexp.network.penalties import L2
+from nnexp.network.penalties import L1, L2
+from nnexp.network.schedules import Exponential, Memory, ReduceOnPlateau, Schedule, Step, Times
 from nnexp.network.stack import Pass
 from nnexp.network.update import Update
 from nnexp.training import TrialConfig
@@ -30,6 +31,7 @@ from tests.contracts import (
 )
 from tests.network.test_gradient import CLASSES, VALUES, batch, case
 from tests.network.test_optimizers import TEXTBOOK
+from tests.network.test_schedules import assert_factors, assert_plateaus
 
 # gradient
 
@@ -112,7 +114,10 @@ class BlindError(MeanSquaredError):
         Z[:] = 0
 
 
-def test_a_penalty_that_pulls_but_does_not_cost_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("penalty", [{"l2": L2(strength=0.5)}, {"l1": L1(strength=0.5)}], ids=repr)
+def test_a_penalty_that_pulls_but_does_not_cost_is_rejected(
+    penalty: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     step = Update.step
 
     def free(self: Update, *given: Any, **named: Any) -> None:
@@ -120,7 +125,7 @@ def test_a_penalty_that_pulls_but_does_not_cost_is_rejected(monkeypatch: pytest.
         self.penalty[:] = 0
 
     monkeypatch.setattr(Update, "step", free)
-    trial = TrialConfig(**{**vars(case("mse", "identity", VALUES)), "l2": L2(strength=0.5)})
+    trial = TrialConfig(**{**vars(case("mse", "identity", VALUES)), **penalty})
     with pytest.raises(AssertionError, match="gradient"):
         assert_gradient(trial, batch(VALUES))
 
@@ -235,6 +240,77 @@ class Deaf(RMSprop):
 def test_an_optimizer_beside_its_formula_is_rejected(optimizer: Optimizer) -> None:
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         assert_textbook(optimizer, TEXTBOOK[optimizer.name])
+
+
+# schedules
+
+
+class EarlyStep(Step):
+    """Drops an epoch too soon: its first epoch is over before it began."""
+
+    def course(self, time: Times, end: float, tick: float) -> Times:
+        return super().course(time + tick, end, tick)
+
+
+class OneStepLate(Exponential):
+    """Begins its warm-up one step after its first factor, as if steps were counted from 1."""
+
+    def factors(self, step: Times, steps: int, epoch_steps: int) -> Times:
+        return super().factors(step + (step <= self.warmup), steps, epoch_steps)
+
+
+class Unmoved(Exponential):
+    """Goes on as if the warm-up had been part of its course."""
+
+    def factors(self, step: Times, steps: int, epoch_steps: int) -> Times:
+        warming = step <= self.warmup * epoch_steps
+        whole = self.course((step - 1) / epoch_steps, steps / epoch_steps, 1 / epoch_steps)
+        return np.where(warming, super().factors(step, steps, epoch_steps), whole)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "formula"),
+    [
+        (EarlyStep(every=6.0, gamma=0.5), lambda e: 0.5 ** (e // 6)),
+        (OneStepLate(gamma=0.8), lambda e: 0.8**e),
+        (Unmoved(gamma=0.8), lambda e: 0.8**e),
+    ],
+)
+def test_a_schedule_or_a_warmup_beside_its_formula_is_rejected(
+    schedule: Schedule, formula: Callable[[int], float]
+) -> None:
+    with pytest.raises(AssertionError, match=r"Not equal to tolerance|not equal"):
+        assert_factors(schedule, formula)
+
+
+class Impatient(ReduceOnPlateau):
+    """Reduces at the last epoch that it should have waited for."""
+
+    def judge(self, memory: Memory, value: float, direction: str, *, epoch: int) -> Memory:
+        patience = max(self.patience - 1, 0)
+        plain = ReduceOnPlateau(**{**vars(self), "patience": patience})
+        return plain.judge(memory, value, direction, epoch=epoch)
+
+
+class Restless(ReduceOnPlateau):
+    """Has no cooldown."""
+
+    def judge(self, memory: Memory, value: float, direction: str, *, epoch: int) -> Memory:
+        following = super().judge(memory, value, direction, epoch=epoch)
+        return np.array([*following[:3], 0.0])
+
+
+class Awake(ReduceOnPlateau):
+    """Counts the epochs of the warm-up."""
+
+    def judge(self, memory: Memory, value: float, direction: str, *, epoch: int) -> Memory:
+        return super().judge(memory, value, direction, epoch=epoch + 100)
+
+
+@pytest.mark.parametrize("cls", [Impatient, Restless, Awake])
+def test_a_plateau_that_is_judged_otherwise_is_rejected(cls: type[ReduceOnPlateau]) -> None:
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):
+        assert_plateaus(cls)
 
 
 # types and errors

@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from nnexp.arrays import Floats
 from nnexp.data.prepared import prepare
 from nnexp.data.splits import Split
+from nnexp.network import update
 from nnexp.network.activations import ReLU, Spare
 from nnexp.network.architecture import MLP
+from nnexp.network.clipping import ClipNorm, shares
+from nnexp.network.constraints import Bounds, UnitMaxNorm
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.initializers import Random
 from nnexp.network.losses import CrossEntropy, Desk, Targets
 from nnexp.network.optimizers import SGD, Adam, Column, Field, Momentum
-from nnexp.network.penalties import L2
-from nnexp.network.schedules import Constant
+from nnexp.network.penalties import L1, L2
+from nnexp.network.schedules import Constant, Exponential, Memory, ReduceOnPlateau
 from nnexp.training import Training, TrialConfig, train
 from nnexp.training.stacking import form_problem
 from nnexp.training.state import State
@@ -84,6 +87,46 @@ def test_a_component_that_mixes_replicas_is_rejected(trials: list[TrialConfig]) 
         assert_alone(trials)
 
 
+def _of_all(squares: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return shares(np.full_like(squares, squares.max()), limits)
+
+
+def test_clipping_by_the_largest_norm_of_a_stack_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [small(seed=seed, clip=ClipNorm(limit=0.1)) for seed in (0, 1)]
+    assert_alone(trials)
+    monkeypatch.setattr(update, "shares", _of_all)
+    with pytest.raises(AssertionError, match="stacked against alone, differs in"):
+        assert_alone(trials)
+
+
+def _on_all(strengths: Floats, mask: Floats) -> Floats:
+    return np.full_like(strengths, strengths.max()) * mask
+
+
+@pytest.mark.parametrize("penalties", [[{}, {"l1": L1(strength=1.0)}], [{"l2": L2(strength=1.0)}, {}]], ids=repr)
+def test_a_penalty_of_the_whole_stack_is_rejected(
+    penalties: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = [small(**each) for each in penalties]
+    assert_alone(trials)
+    monkeypatch.setattr(update, "_spread", _on_all)
+    with pytest.raises(AssertionError, match="stacked against alone, differs in"):
+        assert_alone(trials)
+
+
+def test_a_bound_of_the_whole_stack_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [small(), small(seed=1, max_norm=UnitMaxNorm(limit=0.5))]
+    assert_alone(trials)
+    init = Bounds.__init__
+
+    def tightest(self: Bounds, layers: Sequence[Floats], bounds: Sequence[float]) -> None:
+        init(self, layers, [min(bounds)] * len(bounds))
+
+    monkeypatch.setattr(Bounds, "__init__", tightest)
+    with pytest.raises(AssertionError, match="stacked against alone, differs in"):
+        assert_alone(trials)
+
+
 def test_a_single_trial_shows_nothing_about_stacks() -> None:
     with pytest.raises(AssertionError, match="a stack of one shows nothing"):
         assert_alone([small()])
@@ -135,7 +178,25 @@ class ForgetfulRamp(Ramp):
         return {"top": self.top, "warmup": self.warmup, "warmup_start": self.warmup_start}
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": CountingSGD()}, {"optimizer": SGD(), "schedule": ForgetfulRamp()}])
+class Absent(ReduceOnPlateau):
+    """Remembers how many epochs it has seen, outside of the state."""
+
+    def judge(self, memory: Memory, value: float, direction: str, *, epoch: int) -> Memory:
+        self.__dict__["seen"] = self.__dict__.get("seen", 0) + 1
+        return np.array([0.5 ** self.__dict__["seen"], *memory[1:]])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "seen"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": CountingSGD()},
+        {"optimizer": SGD(), "schedule": ForgetfulRamp()},
+        {"optimizer": SGD(), "schedule": Absent()},
+    ],
+)
 def test_a_component_that_remembers_outside_of_the_state_is_rejected(changes: dict[str, Any]) -> None:
     trial = small(training=Training(epochs=4, batch_size=16), **changes)
     problem, _ = form_problem([trial, replace(trial, seed=1)], prepare(trial.dataset, [0], "float32"))
@@ -214,6 +275,44 @@ class FlatRamp(Ramp):
         return Constant().course(time, end, tick)
 
 
+class Cold(Exponential):
+    """Has a warm-up that does nothing."""
+
+    def factors(self, step: NDArray[np.float64], steps: int, epoch_steps: int) -> NDArray[np.float64]:
+        return self.course((step - 1) / epoch_steps, steps / epoch_steps, 1 / epoch_steps)
+
+
+class Unmoved(ReduceOnPlateau):
+    """Looks at nothing."""
+
+    def judge(self, memory: Memory, value: float, direction: str, *, epoch: int) -> Memory:
+        return memory
+
+
+class FreeL1(L1):
+    """Costs nothing."""
+
+    @property
+    def l1(self) -> float:
+        return 0.0
+
+
+class LooseClip(ClipNorm):
+    """Lets everything through."""
+
+    @property
+    def norm(self) -> float:
+        return np.inf
+
+
+class LooseMaxNorm(UnitMaxNorm):
+    """Lets everything through."""
+
+    @property
+    def bound(self) -> float:
+        return np.inf
+
+
 @pytest.mark.parametrize(
     ("place", "one", "another"),
     [
@@ -223,6 +322,11 @@ class FlatRamp(Ramp):
         ("dropout", FullDropout(keep=0.5), FullDropout(keep=0.9)),
         ("initializer", UnitRandom(scale=1.0), UnitRandom(scale=2.0)),
         ("schedule", FlatRamp(top=1.0), FlatRamp(top=2.0)),
+        ("schedule", Cold(warmup=0.5), Cold(warmup=1.5)),
+        ("schedule", Unmoved(patience=0, factor=0.1), Unmoved(patience=0, factor=0.5)),
+        ("l1", FreeL1(strength=0.0), FreeL1(strength=1.0)),
+        ("clip", LooseClip(limit=0.1), LooseClip(limit=0.01)),
+        ("max_norm", LooseMaxNorm(limit=0.1), LooseMaxNorm(limit=0.2)),
     ],
 )
 def test_a_setting_that_does_nothing_is_rejected(place: str, one: Any, another: Any) -> None:
