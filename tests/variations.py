@@ -99,7 +99,7 @@ def _candidates(config: Any, field: str) -> Iterator[Any]:
     elif isinstance(value, int):
         yield from (value + 1, value - 1)
     elif isinstance(value, float):
-        yield from (value / 2, value * 2, 0.5, 0.25)
+        yield from (value / 2, value * 2, 0.5, 0.25, 0.75, 0.9)
     elif isinstance(value, str):
         yield from chain.from_iterable(tables().values())
     elif isinstance(value, Component):

@@ -47,7 +47,7 @@ class Group:
         self.rule = optimizers[0]
         self.blocks: list[Block] = []
         self._first = 1
-        self._coefficients: list[Floats] = []
+        self.prepared: list[Floats] = []  # coefficients
         self._decay: list[Floats] = []  # the coefficient of weight decay, where it is on
 
     def prepare(
@@ -67,7 +67,7 @@ class Group:
         if reductions is not None:
             lr = lr * _agreed(reductions.tolist())
         found = self.rule.coefficients(lambda field: _column(self.optimizers, field), lr, t[:, None, None])
-        self._coefficients = [_repeat(each, steps, dtype) for each in found]
+        self.prepared = [_repeat(each, steps, dtype) for each in found]
         if self.rule.weight_decay > 0:
             decay = _column(self.optimizers, "weight_decay")
             self._decay = [_repeat(1 - lr * decay if self.rule.decoupled else decay, steps, dtype)]
@@ -90,7 +90,7 @@ class Group:
             else:
                 np.multiply(theta, decay, out=spare)
                 grad += spare
-        self.rule.update(theta, grad, slots, _at(self._coefficients, step, rows), spare)
+        self.rule.update(theta, grad, slots, _at(self.prepared, step, rows), spare)
 
 
 def _at(coefficients: Sequence[Floats], step: int, rows: slice) -> list[Floats]:

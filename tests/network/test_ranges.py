@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from nnexp.network.constraints import UnitMaxNorm
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.initializers import INITIALIZERS, Random
 from nnexp.network.losses import LOSSES
-from nnexp.network.optimizers import OPTIMIZERS, Adam, Momentum, RMSprop
+from nnexp.network.optimizers import OPTIMIZERS, RAdam
 from nnexp.network.penalties import L1, L2
 from nnexp.network.schedules import (
     SCHEDULES,
@@ -35,6 +36,18 @@ from tests.contracts import assert_rejected
 NAN, INF = float("nan"), float("inf")
 ENDS = [(cls, "end") for cls in (Polynomial, Cosine, CosineRestarts, OneCycle, ReduceOnPlateau)]
 
+
+def with_fields(*names: str) -> list[tuple[type[Component], str]]:
+    """Return the optimizers that have any of the fields, with the field."""
+    return [(cls, field.name) for _, cls in sorted(OPTIMIZERS.items()) for field in fields(cls) if field.name in names]
+
+
+FRACTIONS = [
+    each
+    for each in with_fields("beta1", "beta2", "rho", "momentum", "adamw_beta1", "adamw_beta2")
+    if each != (RAdam, "beta2")
+]
+
 OUTSIDE: list[tuple[type[Component], str, Any, str]] = [
     *[
         (cls, "lr", value, f"{name}: lr must be > 0, got {value}")
@@ -43,13 +56,23 @@ OUTSIDE: list[tuple[type[Component], str, Any, str]] = [
     ],
     *[
         (cls, field, value, f"{cls.name}: {field} must be in [0, 1), got {value}")
-        for cls, field in ((Momentum, "beta1"), (RMSprop, "beta2"), (Adam, "beta1"), (Adam, "beta2"))
+        for cls, field in FRACTIONS
         for value in (1.0, 1.5, -1e-9, NAN)
     ],
     *[
-        (cls, "eps", value, f"{cls.name}: eps must be > 0, got {value}")
-        for cls in (RMSprop, Adam)
+        (cls, field, value, f"{cls.name}: {field} must be > 0, got {value}")
+        for cls, field in with_fields("eps", "adamw_lr", "adamw_eps")
         for value in (0.0, -1e-8, NAN, INF)
+    ],
+    *[
+        (cls, field, value, f"{cls.name}: {field} must be >= 0, got {value}")
+        for cls, field in with_fields("weight_decay", "momentum_decay")
+        for value in (-1e-9, NAN, INF)
+    ],
+    *[(RAdam, "beta2", value, f"radam: beta2 must be in (2/3, 1), got {value}") for value in (2 / 3, 1.0, NAN)],
+    *[
+        (cls, "decoupled", True, f"{cls.name}: decoupled must be false without weight_decay, got True")
+        for cls, _ in with_fields("decoupled")
     ],
     *[(Random, "scale", value, f"random: scale must be > 0, got {value}") for value in (0.0, -0.01, NAN, INF)],
     *[(L2, "strength", value, f"l2: strength must be >= 0, got {value}") for value in (-1.0, NAN, INF)],
@@ -108,7 +131,8 @@ OUTSIDE: list[tuple[type[Component], str, Any, str]] = [
 
 INSIDE: list[tuple[type[Component], str, Any]] = [
     *[(cls, "lr", value) for _, cls in sorted(OPTIMIZERS.items()) for value in (1e-30, 1e30)],
-    *[(cls, field, 0.0) for cls, field in ((Momentum, "beta1"), (RMSprop, "beta2"), (Adam, "beta1"), (Adam, "beta2"))],
+    *[(cls, field, 0.0) for cls, field in [*FRACTIONS, *with_fields("weight_decay", "momentum_decay")]],
+    (RAdam, "beta2", 0.67),
     *[(L2, "strength", value) for value in (0.0, 1e9)],
     *[(InvertedDropout, "keep", value) for value in (2**-16, 1.0, (1.0, 0.5))],
     *[(LeakyReLU, "slope", value) for value in (0.0, 1.0)],

@@ -52,7 +52,7 @@ FIELDS = [
     for name, cls in sorted(table.items())
     for field in fields(cls)
 ]
-FLOAT64 = Training(epochs=3, batch_size=16, dtype="float64")  # sees what a rounded number might hide
+FLOAT64 = Training(epochs=6, batch_size=16, dtype="float64")  # sees what a rounded number might hide
 
 
 def base(place: str, component: Component) -> TrialConfig:
