@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 from typing import Any
 
@@ -84,7 +85,7 @@ def adamax(o: Adamax, theta: Float64s, g: Float64s, memory: Memory, t: int) -> F
 
 def nadam(o: NAdam, theta: Float64s, g: Float64s, memory: Memory, t: int) -> Float64s:
     def mu(step: int) -> float:
-        return o.beta1 * (1 - 0.5 * 0.96 ** (step * o.momentum_decay))
+        return o.beta1 * (1 - 0.5 * float(0.96 ** (step * o.momentum_decay)))
 
     memory["m"] = o.beta1 * memory["m"] + (1 - o.beta1) * g
     memory["v"] = o.beta2 * memory["v"] + (1 - o.beta2) * g**2
@@ -101,8 +102,9 @@ def radam(o: RAdam, theta: Float64s, g: Float64s, memory: Memory, t: int) -> Flo
     rho = most - 2 * t * o.beta2**t / (1 - o.beta2**t)
     if rho <= 5:
         return theta - o.lr * corrected_m
-    r = np.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
-    return theta - o.lr * r * corrected_m * np.sqrt(1 - o.beta2**t) / (np.sqrt(memory["v"]) + o.eps)
+    r = math.sqrt((rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho))
+    r *= math.sqrt(1 - o.beta2**t)
+    return theta - o.lr * r * corrected_m / (np.sqrt(memory["v"]) + o.eps)
 
 
 def lion(o: Lion, theta: Float64s, g: Float64s, memory: Memory, t: int) -> Float64s:
