@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnexp.arrays import Floats
 from nnexp.component import Component, table
 from nnexp.errors import require
+
+PIECE_ELEMENTS = 1 << 15  # that are worked on at once, as many as in a block of the update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,17 @@ class UnitMaxNorm(MaxNorm):
         return self.limit
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Some units of a layer, few enough to stay in cache, and what their norms are computed in."""
+
+    W: Floats  # (rows, units, n_{l-1})
+    bounds: Floats  # (rows, 1)
+    squares: Floats  # (rows, units)
+    factors: Floats
+    spare: Floats
+
+
 class Bounds:
     """Brings the weights of a stack's units back into their replicas' bounds.
 
@@ -52,21 +67,35 @@ class Bounds:
     """
 
     def __init__(self, layers: Sequence[Floats], bounds: Sequence[float]) -> None:
-        self._layers: list[tuple[Floats, Floats, Floats]] = []
-        if np.isfinite(bounds).any():
-            self._layers = [(layer[..., :-1], *np.empty((2, *layer.shape[:-1]), layer.dtype)) for layer in layers]
-            self._bounds: Floats = np.array(bounds, layers[0].dtype)[:, None]
+        self._pieces = list(_pieces(layers, np.array(bounds))) if np.isfinite(bounds).any() else []
 
     def restore(self) -> None:
-        """Scale what is beyond its bound; a factor of exactly 1 leaves all else as it is, bit for bit."""
-        for W, squares, factors in self._layers:
+        """Scale what is beyond its bound; all else stays as it is, bit for bit: its factor is exactly 1."""
+        for piece in self._pieces:
+            W, squares, factors = piece.W, piece.squares, piece.factors
             np.vecdot(W, W, out=squares)  # one dot product a unit: safe for equal bits
             np.sqrt(squares, out=factors)
             # bound ‖w‖ / ‖w‖², not bound / ‖w‖: NaN where the squares overflow, so that fmin leaves w, and it diverges
-            factors /= squares
-            factors *= self._bounds
+            np.divide(factors, squares, out=factors)
+            np.multiply(factors, piece.bounds, out=factors)
             np.fmin(factors, 1, out=factors)
-            W *= factors[..., None]
+            if factors.min() < 1:
+                # in place NumPy would copy W first: it cannot tell that rows with a gap between them do not overlap
+                np.multiply(W, factors[..., None], out=piece.spare)
+                np.copyto(W, piece.spare)
+
+
+def _pieces(layers: Sequence[Floats], bounds: NDArray[np.float64]) -> Iterator[Piece]:
+    dtype = layers[0].dtype
+    column, spare = bounds.astype(dtype)[:, None], np.empty(max(PIECE_ELEMENTS, *(W.shape[2] for W in layers)), dtype)
+    for layer in layers:
+        K, n, width = layer.shape
+        units = min(n, max(1, PIECE_ELEMENTS // width))
+        rows = max(1, PIECE_ELEMENTS // (units * width))
+        for row, unit in product(range(0, K, rows), range(0, n, units)):
+            W = layer[row : row + rows, unit : unit + units, :-1]
+            squares, factors = np.empty((2, *W.shape[:2]), dtype)
+            yield Piece(W, column[row : row + rows], squares, factors, spare[: W.size].reshape(W.shape))
 
 
 MAX_NORMS = table("max_norm", MaxNorm, UnitMaxNorm)

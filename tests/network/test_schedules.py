@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from nnexp.errors import ConfigError
-from nnexp.network.optimizers import SGD, Adam
+from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam
 from nnexp.network.schedules import (
     SCHEDULES,
     Constant,
@@ -29,7 +29,7 @@ from nnexp.network.schedules import (
     start,
 )
 from nnexp.network.update import group_rows
-from nnexp.training import Training
+from nnexp.training import Training, train
 from tests.contracts import assert_rejected
 from tests.trials import small
 from tests.variations import acting, others
@@ -246,6 +246,17 @@ def test_other_schedules_reduce_nothing(name: str) -> None:
 
 
 # what a step is given
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_an_lr_of_0_moves_nothing_and_breaks_nothing(name: str) -> None:
+    still = Training(epochs=3, batch_size="full", dtype="float64")
+    optimizer: Any = OPTIMIZERS[name]
+    trial = small(optimizer=optimizer(), schedule=Constant(warmup=2.0, warmup_start=0.0), training=still)
+    (result,) = train([trial])
+    assert result.outcome == "finished"
+    cost = result.history["train/cost"].tolist()  # each before its update, and the first update is no step
+    assert cost[0] == cost[1] != cost[2]
 
 
 @pytest.mark.parametrize("optimizer", [SGD(lr=0.3), Adam()])
