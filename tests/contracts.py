@@ -84,6 +84,7 @@ def numbers(result: Result) -> Numbers:
     parts |= {f"history {name}": values for name, values in result.history.items()}
     parts |= {f"summary {name}": value for name, value in result.summary.items()}
     parts |= {f"best {name}": values for name, values in result.best.items()}
+    parts |= {f"confusion {part}": counts for part, counts in result.confusion.items()}
     parts |= {f"last {name}": values for name, values in (result.last or {}).items()}
     parts |= {f"average {name}": values for name, values in (result.average or {}).items()}
     return {name: _bytes(value) for name, value in parts.items()}

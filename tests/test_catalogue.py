@@ -15,6 +15,7 @@ from nnexp.config.build import TABLES, Executor, Paths, Sweep, Tracking, build, 
 from nnexp.config.compose import conf_folder, resolve, unresolved
 from nnexp.network.activations import ACTIVATIONS
 from nnexp.training import Objective, Training, TrialConfig
+from nnexp.training.metrics import METRICS
 from tests.compositions import composing
 
 CONF = conf_folder()
@@ -82,7 +83,20 @@ def test_a_group_of_settings_has_the_defaults_of_its_class(group: str) -> None:
 
 @pytest.mark.parametrize("choice", sorted(choices("objective") - STAND_INS["objective"]))
 def test_an_objective_is_named_after_its_metric_and_has_its_direction(choice: str) -> None:
-    assert build(Objective, "objective", plain("objective", choice)).metric == choice.replace("_", "/")
+    assert build(Objective, "objective", plain("objective", choice)).metric == choice.replace("_", "/", 1)
+
+
+def test_every_metric_can_be_the_objective_by_its_name() -> None:
+    named = {f"val_{name}" for name in METRICS}
+    assert choices("objective") - STAND_INS["objective"] == named
+    assert dict(rows((TOP / "README.md").read_text()))["objective"] == named | STAND_INS["objective"]
+
+
+def test_the_documentation_lists_exactly_the_metrics() -> None:
+    text = (TOP / "docs" / "metrics.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| (larger|smaller) \|", text, re.MULTILINE)
+    words = {"maximize": "larger", "minimize": "smaller"}
+    assert dict(listed) == {name: words[metric.direction] for name, metric in METRICS.items()}
 
 
 def test_every_group_is_chosen_by_the_main_config_and_every_choice_exists() -> None:

@@ -86,7 +86,7 @@ def broken(config: Any, field: str) -> list[Any]:
         return [float("nan"), float("inf"), float("-inf"), -1.0]
     if isinstance(value, str):
         return ["nonsense", ""]
-    if isinstance(value, tuple) and all(isinstance(each, int) for each in value):
+    if isinstance(value, tuple) and value and all(isinstance(each, int) for each in value):
         return [(*value, 0), (-1,)]
     return []
 
@@ -107,6 +107,8 @@ def _candidates(config: Any, field: str) -> Iterator[Any]:
             if type(value) in table.values():
                 yield from (cls() for _, cls in sorted(table.items()))
                 yield from (other(value, each.name) for each in fields(value))
+    elif isinstance(value, tuple) and value and isinstance(value[0], str):
+        yield from (value[1:], (*value, "brier"))
     elif isinstance(value, tuple) and value:
         yield (value[0] + 1, *value[1:])
 

@@ -13,7 +13,8 @@ from nnexp.network.averaging import Averages
 from nnexp.network.dropout import Fates
 from nnexp.network.stack import Pass
 from nnexp.network.update import Regularization, Update, group_rows
-from nnexp.training.evaluation import Evaluation, Values
+from nnexp.training.answers import Sums
+from nnexp.training.evaluation import Evaluation, Values, judge_best
 from nnexp.training.feed import Batches
 from nnexp.training.metrics import judge
 from nnexp.training.state import (
@@ -26,6 +27,7 @@ from nnexp.training.state import (
     has_part,
     keeps_averages,
     metrics_of,
+    more_metrics,
 )
 
 
@@ -110,19 +112,12 @@ def _best(state: State, row: int, names: tuple[str, ...]) -> dict[str, float]:
 
 
 def _finish(problem: Problem, state: State, log: _Log) -> None:
-    """End all replicas of a state, with the test part judged once, at the best epoch of each."""
-    tested: Values = {}
-    if has_part(problem, "test"):
-        judged = Evaluation(problem, state.alive, state.best_theta, "test").judge()
-        tested = {f"test/{name}": values for name, values in judged.items()}
-        if keeps_averages(problem):
-            judged = Evaluation(problem, state.alive, state.best_averages, "test").judge()
-            tested |= {f"test/ema_{name}": values for name, values in judged.items()}
-    for row in range(len(state.alive)):
-        summary = _best(state, row, log.names) | {name: float(values[row]) for name, values in tested.items()}
+    """End all replicas of a state, with the best parameters of each judged by all metrics."""
+    for row, final in enumerate(judge_best(problem, state)):
+        summary = _best(state, row, log.names) | final.summary
         if state.epoch < problem.training.epochs:
             summary["epoch_stopped"] = float(state.epoch)
-        log.end(state, row, _end(state, row, "finished", summary))
+        log.end(state, row, replace(_end(state, row, "finished", summary), confusion=final.confusion))
 
 
 def _end(state: State, row: int, outcome: Outcome, summary: dict[str, float]) -> End:
@@ -162,13 +157,14 @@ class _Run:
         self.weights: Floats = layout.weight_mask(state.theta.dtype)
         self.validations: dict[str, Evaluation] = {}  # by what their metrics' names begin with
         self.averages: Averages | None = None
+        more = more_metrics(problem)
         if has_part(problem, "validation"):
-            self.validations["val/"] = Evaluation(problem, state.alive, state.theta, "validation")
+            self.validations["val/"] = Evaluation(problem, state.alive, state.theta, "validation", more)
         if keeps_averages(problem):
             self.averages = Averages([replica.averaging for replica in replicas], state.theta, state.averages)
             self.averages.set_weights(2 if state.epoch else 1)
         if self.averages is not None and self.validations:
-            self.validations["val/ema_"] = Evaluation(problem, state.alive, state.averages, "validation")
+            self.validations["val/ema_"] = Evaluation(problem, state.alive, state.averages, "validation", more)
 
     def train(self, epoch: int) -> Values:
         """Train one epoch; return its cost, its metrics and the first gradient's norm, (K,) each."""
@@ -191,7 +187,7 @@ class _Run:
             if update.penalised:
                 np.multiply(update.penalty, run.examples, out=penalties[:, step])
         losses, scores = np.add.reduce(sums.astype(np.float64), axis=2)
-        judged = judge(losses, scores, batches.examples, self.scale)
+        judged = judge(Sums(losses, scores, batches.examples, self.scale))
         named = {f"train/{name}": values for name, values in judged.items()}
         cost = (np.add.reduce(penalties, axis=1) + losses) / batches.examples
         return {"train/cost": cost, **named, "train/grad_norm": np.sqrt(update.squares.astype(np.float64))}

@@ -25,7 +25,9 @@ class Result:
 
     epochs: of the records, (E,). history: each metric's values at them, (E,). summary: metrics of the whole training,
     among them the test metrics at the best epoch. best: parameters of the best epoch (W1, b1, …). last: those after the
-    last epoch, None for a diverged trial. average: the average of the best epoch, None where none is kept.
+    last epoch, None for a diverged trial. average: the average of the best epoch, None where none is kept. confusion:
+    counts at the best epoch, (C, C), rows are true classes; of `validation` and `test`; {} for values and where it
+    diverged.
     """
 
     config: TrialConfig
@@ -36,6 +38,7 @@ class Result:
     best: dict[str, Floats]
     last: dict[str, Floats] | None
     average: dict[str, Floats] | None
+    confusion: dict[str, NDArray[np.intp]]
     blueprint: Blueprint
 
     def predict(self, X: ArrayLike) -> Floats:
@@ -85,6 +88,7 @@ def train(
                 best=layout.unpack(end.theta),
                 last=None if end.last is None else layout.unpack(end.last),
                 average=layout.unpack(end.average) if end.average.size else None,
+                confusion={part: np.array(counts, np.intp) for part, counts in end.confusion.items()},
                 blueprint=problem.blueprint,
             )
         )

@@ -12,7 +12,7 @@ from nnexp.arrays import Floats, Integers
 from nnexp.data.splits import Part
 from nnexp.network.losses import Targets
 from nnexp.randomness import Purpose, stream
-from nnexp.training.metrics import Scale
+from nnexp.training.answers import Scale
 from nnexp.training.state import Problem, Replica
 
 
@@ -138,6 +138,7 @@ class Blocks:
         padding = np.repeat(index[:, -1:], count * self.size - self.examples, axis=1)
         self._index = np.concatenate([index, padding], axis=1)
         self._targets = reader.targets(self._index)
+        self.truth = cut(self._targets, 0, self.examples)
         self.scale = reader.scale_of(part)
         self._buffer = np.empty((self.sources, self.size, problem.data.rows.shape[1]), reader.dtype)
 

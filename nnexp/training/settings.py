@@ -20,7 +20,8 @@ from nnexp.network.optimizers import Adam, Optimizer
 from nnexp.network.penalties import L1, L2, Penalty
 from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.stack import Blueprint
-from nnexp.training.metrics import CLASSIFICATION, NORMS, REGRESSION, direction_of
+from nnexp.training.answers import gives_probabilities
+from nnexp.training.metrics import CHEAP, CLASSIFICATION, METRICS, NORMS, REGRESSION, applicable, direction_of
 from nnexp.training.stopping import EarlyStopping
 
 Direction = Literal["maximize", "minimize"]
@@ -30,7 +31,8 @@ Direction = Literal["maximize", "minimize"]
 class Objective:
     """What chooses the best epoch and ranks trials; the first best epoch wins ties.
 
-    Args: metric: a metric of every epoch, as val/acc. direction: `maximize` or `minimize`, as the metric is read.
+    Args: metric: a metric of the validation part, as val/acc, or one that is recorded of the training part. direction:
+    `maximize` or `minimize`, as the metric is read.
     Raises: ConfigError if the metric is unknown or the direction contradicts it.
     """
 
@@ -40,7 +42,8 @@ class Objective:
     def __post_init__(self) -> None:
         if self.metric.startswith("test/"):
             raise ConfigError(f"objective.metric must not look at the test part, got {self.metric!r}")
-        choose("objective.metric", self.metric, {*CLASSIFICATION, *REGRESSION} - {*NORMS})
+        of_validation = {f"val/{name}" for name in METRICS}
+        choose("objective.metric", self.metric, {*CLASSIFICATION, *REGRESSION, *of_validation} - {*NORMS})
         choose("objective.direction", self.direction, ("maximize", "minimize"))
         natural = direction_of(self.metric)
         if self.direction != natural:
@@ -53,7 +56,12 @@ class Training:
 
     Args: epochs: passes over the training part, >= 1. batch_size: examples a step, >= 1, or `full`; a last short batch
     is kept. shuffle: a new order each epoch. record_every: epochs between records, >= 1; the first and the last epoch
-    are always recorded. dtype: `float32` or `float64`.
+    are always recorded. metrics: what else is recorded of the validation part, from `nnexp.training.metrics`.
+    evaluation_block: examples that are evaluated at once, at most, >= 1; a part is cut into blocks of one size. dtype:
+    `float32` or `float64`.
+
+    The last bits of what is recorded of an evaluation depend on the size of its blocks, as those of products and sums
+    of blocks do; with it they depend on nothing else.
     Raises: ConfigError if a value is out of range.
     """
 
@@ -61,6 +69,8 @@ class Training:
     batch_size: int | Literal["full"] = 64
     shuffle: bool = True
     record_every: int = 1
+    metrics: tuple[str, ...] = ()
+    evaluation_block: int = 256
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
@@ -69,7 +79,19 @@ class Training:
             valid = isinstance(self.batch_size, int) and self.batch_size >= 1
             require(valid, "training.batch_size", "an integer >= 1 or full", self.batch_size)
         require(self.record_every >= 1, "training.record_every", ">= 1", self.record_every)
+        require(isinstance(self.metrics, tuple), "training.metrics", "a tuple of names", self.metrics)
+        for name in self.metrics:
+            choose("training.metrics", name, {*METRICS} - {*CHEAP})
+        once = len(set(self.metrics)) == len(self.metrics)
+        require(once, "training.metrics", "a list of names, each once", list(self.metrics))
+        require(self.evaluation_block >= 1, "training.evaluation_block", ">= 1", self.evaluation_block)
         choose("training.dtype", self.dtype, ("float32", "float64"))
+
+
+def asked_for(training: Training, objective: Objective) -> tuple[str, ...]:
+    """Return the metrics beside the cheap ones that are recorded of the validation part, in the table's order."""
+    asked = {f"val/{name}" for name in training.metrics} | {objective.metric}
+    return tuple(name for name in METRICS if name not in CHEAP and f"val/{name}" in asked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +134,24 @@ class TrialConfig:
             raise ConfigError(f"loss {name!r} learns two classes, but dataset {self.dataset.name!r} has {classes}")
         if self.architecture.output == "softmax" and self._outputs == 1:
             raise ConfigError("architecture.output must not be softmax where there is one output: it would always be 1")
-        metrics = {*(REGRESSION if classes is None else CLASSIFICATION)} - {*NORMS}
-        choose(f"objective.metric (dataset {self.dataset.name})", self.objective.metric, metrics)
+        self._check_metrics()
+
+    def _check_metrics(self) -> None:
+        """Raise ConfigError if a metric that is asked for does not apply."""
+        classes, where = self.dataset.classes, f"(dataset {self.dataset.name})"
+        recorded = {*(REGRESSION if classes is None else CLASSIFICATION)} - {*NORMS}
+        of_validation = {f"val/{name}" for name in applicable(classes)}
+        choose(f"objective.metric {where}", self.objective.metric, recorded | of_validation)
+        for name in self.training.metrics:
+            choose(f"training.metrics {where}", name, {*applicable(classes)} - {*CHEAP})
+        there = applicable(classes, probabilities=gives_probabilities(self.blueprint(1)))
+        for name in asked_for(self.training, self.objective):
+            if name not in there:
+                raise ConfigError(f"val/{name} needs probabilities, but outputs under loss {self.loss.name!r} are none")
         if self.objective.metric.startswith("val/") and not self.dataset.validation:
             raise ConfigError(f"objective.metric {self.objective.metric!r} needs dataset.validation > 0")
+        if self.training.metrics and not self.dataset.validation:
+            raise ConfigError("training.metrics needs dataset.validation > 0")
 
     @property
     def _outputs(self) -> int:
@@ -123,8 +159,11 @@ class TrialConfig:
         return 1 if classes is None or self.loss.target_kind == "binary" else classes
 
     def resolved(self) -> TrialConfig:
-        """Return the config with the output's activation named, so that equal trials are equal configs."""
-        return replace(self, architecture=replace(self.architecture, output=self.architecture.output_for(self.loss)))
+        """Return the config with what follows from the rest made plain, so that equal trials are equal configs."""
+        architecture = replace(self.architecture, output=self.architecture.output_for(self.loss))
+        asked = asked_for(self.training, self.objective)
+        listed = tuple(name for name in asked if f"val/{name}" != self.objective.metric)
+        return replace(self, architecture=architecture, training=replace(self.training, metrics=listed))
 
     def describe(self) -> dict[str, Any]:
         """Return the config as plain data."""

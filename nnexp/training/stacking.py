@@ -14,7 +14,7 @@ from nnexp.errors import UsageError
 from nnexp.network.layout import Layout
 from nnexp.network.optimizers import Optimizer
 from nnexp.training.settings import TrialConfig
-from nnexp.training.state import Problem, Replica
+from nnexp.training.state import Problem, Replica, is_defined, more_metrics
 
 # What replicas of one stack may differ in; all of them keep an average, or none does.
 OWN = (
@@ -53,7 +53,9 @@ def form_problem(
     replicas = tuple(_replica(trials[number], starts[number]) for number in standing)
     examples = len(data.division(shared.seed).split.train)
     chosen = None if order is None else _checked_order(order, examples, shared.training.epochs)
-    return Problem(blueprint, shared.training, shared.objective, replicas, data, chosen), places
+    problem = Problem(blueprint, shared.training, shared.objective, replicas, data, chosen)
+    _check_metrics(problem)
+    return problem, places
 
 
 def _standing(optimizer: Optimizer) -> tuple[str, str]:
@@ -79,6 +81,16 @@ def _check_data(trials: Sequence[TrialConfig], data: Data) -> None:
         raise UsageError(
             f"objective.metric {shared.objective.metric!r} needs validation examples, but the data have none"
         )
+    if shared.training.metrics and not len(split.validation):
+        raise UsageError("training.metrics need validation examples, but the data have none")
+
+
+def _check_metrics(problem: Problem) -> None:
+    """Raise UsageError if the validation part of a trial has no value of a metric that is asked for."""
+    for name in more_metrics(problem):
+        for replica in problem.replicas:
+            if not is_defined(problem, replica.seed, "validation", name):
+                raise UsageError(f"val/{name} is undefined: a class is missing in the validation part")
 
 
 def _replica(trial: TrialConfig, start: Floats | None) -> Replica:

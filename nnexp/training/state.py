@@ -23,8 +23,9 @@ from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.stack import Blueprint
 from nnexp.randomness import Purpose, stream
 from nnexp.training import stopping
-from nnexp.training.metrics import CLASSIFICATION, REGRESSION
-from nnexp.training.settings import Objective, Training
+from nnexp.training.answers import gives_probabilities
+from nnexp.training.metrics import CLASSIFICATION, METRICS, NORMS, REGRESSION, applicable
+from nnexp.training.settings import Objective, Training, asked_for
 from nnexp.training.stopping import EarlyStopping
 
 Outcome = Literal["finished", "diverged"]
@@ -116,7 +117,8 @@ class End:
 
     epoch: the last one. summary: metrics of the whole training. theta: of the best epoch, (P + S,); for a diverged
     replica those of its best epoch before, if it had one. average: theta's average after that epoch, (P + S,) or (0,).
-    last: theta after the last epoch, (P + S,); None for a diverged replica.
+    last: theta after the last epoch, (P + S,); None for a diverged replica. confusion: of the best epoch, by part; rows
+    are true classes, columns predicted ones; empty for values and for a diverged replica.
     """
 
     outcome: Outcome
@@ -125,6 +127,7 @@ class End:
     theta: Floats
     average: Floats
     last: Floats | None
+    confusion: dict[str, list[list[int]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -154,10 +157,30 @@ def keeps_averages(problem: Problem) -> bool:
 def metrics_of(problem: Problem) -> tuple[str, ...]:
     """Return the names of what is recorded each epoch, in order."""
     names = REGRESSION if problem.data.classes is None else CLASSIFICATION
+    names = REGRESSION if problem.data.classes is None else CLASSIFICATION
     if not has_part(problem, "validation"):
         return tuple(name for name in names if not name.startswith("val/"))
+    cheap = [name for name in names if name not in NORMS]
+    names = (*cheap, *(f"val/{name}" for name in more_metrics(problem)), *NORMS)
     averaged = [name.replace("val/", "val/ema_") for name in names if name.startswith("val/")]
     return (*names, *averaged) if keeps_averages(problem) else names
+
+
+def more_metrics(problem: Problem) -> tuple[str, ...]:
+    """Return the metrics beside the cheap ones that are recorded of the validation part each epoch."""
+    return asked_for(problem.training, problem.objective)
+
+
+def final_metrics(problem: Problem) -> tuple[str, ...]:
+    """Return all metrics that there are for the problem."""
+    return applicable(problem.data.classes, probabilities=gives_probabilities(problem.blueprint))
+
+
+def is_defined(problem: Problem, seed: int, part: Part, metric: str) -> bool:
+    """Return whether a part's labels, in the division of a trial with this seed, let a metric have a value."""
+    data = problem.data
+    labels = None if data.labels is None else data.labels[getattr(data.division(seed).split, part)]
+    return METRICS[metric]().defined(labels, data.classes)
 
 
 def begin(problem: Problem) -> State:

@@ -55,7 +55,10 @@ BAD_TRIALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"optimizer": "adam"}, ("optimizer", "'adam'")),
     ({"optimizer": ["adam", "sgd"]}, ("optimizer", "['adam', 'sgd']")),
     ({"schedule__lr": 1}, ("schedule", "constant", "'lr'")),
-    ({"training__epoch": 1}, ("'epoch'", "training", "batch_size, dtype, epochs, record_every, shuffle")),
+    (
+        {"training__epoch": 1},
+        ("'epoch'", "training", "batch_size, dtype, epochs, evaluation_block, metrics, record_every, shuffle"),
+    ),
     ({"training": 3}, ("training", "3")),
     ({"architecture__activation": "relux"}, ("architecture.activation", "'relux'", "identity, leaky_relu, relu")),
     ({"architecture__activation": ["relu", "relux"]}, ("architecture.activation", "'relux'", "identity, leaky_relu")),
@@ -109,7 +112,7 @@ BAD_TRIALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"dataset__validation": 0}, ("objective.metric", "'val/acc'", "dataset.validation > 0")),
     ({"objective__direction": "minimize"}, ("objective.direction", "maximize", "val/acc", "'minimize'")),
     ({"objective__metric": "test/acc"}, ("objective.metric", "test", "'test/acc'")),
-    ({"objective__metric": "val/foo"}, ("objective.metric", "'val/foo'", "val/acc, val/loss")),
+    ({"objective__metric": "val/foo"}, ("objective.metric", "'val/foo'", "val/acc, val/balanced_acc")),
     ({"objective": {"metric": "val/rmse", "direction": "minimize"}}, ("objective.metric", "digits", "'val/rmse'")),
     ({"loss__name": "cross_entropy", "dataset": dataset("diabetes")}, ("'cross_entropy'", "'diabetes'", "regression")),
     ({"loss__name": "binary_cross_entropy"}, ("'binary_cross_entropy'", "two classes", "'digits'", "10")),
@@ -184,8 +187,7 @@ def test_an_objective_of_weights_or_gradients_is_no_choice_anywhere() -> None:
     with pytest.raises(Exception, match="is not one of") as caught:
         build_trial(config(objective={"metric": "val/rmse", "direction": "minimize"}))
     for metric in str(caught.value).rpartition(": ")[2].split(", "):
-        direction = "maximize" if metric.endswith("acc") else "minimize"
-        assert build_trial(config(objective={"metric": metric, "direction": direction})).objective.metric == metric
+        assert build_trial(config(objective={"metric": metric, "direction": "auto"})).objective.metric == metric
 
 
 def test_auto_stands_for_what_suits_the_data() -> None:

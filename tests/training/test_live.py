@@ -148,7 +148,7 @@ def _louder(component: Component) -> Component:
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Training)])
 def test_every_field_of_the_training_acts(field: str) -> None:
-    trial = small(training=Training(epochs=4, batch_size=16))
+    trial = small(training=Training(epochs=4, batch_size=16, evaluation_block=3, metrics=("ece",)))
     for training in others(trial.training, field):
         assert_live(trial, training=training)
 

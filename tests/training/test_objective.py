@@ -16,11 +16,11 @@ from nnexp.network.initializers import Zeros
 from nnexp.network.losses import LOSSES, CrossEntropy
 from nnexp.network.optimizers import SGD, Adam
 from nnexp.training import Objective, Result, Training, TrialConfig, train
-from nnexp.training.metrics import CLASSIFICATION, NORMS, REGRESSION, Direction, direction_of
+from nnexp.training.metrics import CLASSIFICATION, METRICS, NORMS, REGRESSION, Direction, applicable, direction_of
 from tests.trials import VALUE_LOSSES, regression, small, suited
 
 LONG = Training(epochs=12, batch_size=8)
-METRICS = sorted({*CLASSIFICATION, *REGRESSION} - set(NORMS))
+EVERY = sorted({*CLASSIFICATION, *REGRESSION, *(f"val/{name}" for name in METRICS)} - set(NORMS))
 
 
 def best_of(history: Any, direction: Direction) -> int:
@@ -30,12 +30,12 @@ def best_of(history: Any, direction: Direction) -> int:
 
 
 def trial_by(metric: str, **changes: Any) -> TrialConfig:
-    make = regression if metric in REGRESSION and metric not in CLASSIFICATION else small
+    make = small if metric in CLASSIFICATION or metric.partition("/")[2] in applicable(2) else regression
     objective = Objective(metric=metric, direction=direction_of(metric))
     return make(objective=objective, **({"training": LONG, "optimizer": Adam(lr=0.03)} | changes))
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", EVERY)
 def test_the_best_epoch_is_the_first_best_by_the_objective(metric: str) -> None:
     trial = trial_by(metric)
     for result in train([replace(trial, seed=seed) for seed in range(4)]):
@@ -47,7 +47,7 @@ def test_the_best_epoch_is_the_first_best_by_the_objective(metric: str) -> None:
 
 
 def test_the_best_epochs_of_these_trials_are_neither_all_the_first_nor_all_the_last() -> None:
-    epochs = [train([trial_by(metric)])[0].summary["epoch_best"] for metric in METRICS]
+    epochs = [train([trial_by(metric)])[0].summary["epoch_best"] for metric in EVERY]
     assert len(set(epochs)) > 2
     assert any(1 < epoch < 12 for epoch in epochs)
 
@@ -127,14 +127,16 @@ def test_the_metrics_of_the_best_epoch_follow_from_its_predictions(trial: TrialC
 
 def test_a_trial_without_a_test_part_has_no_test_metrics() -> None:
     (result,) = train([small(dataset=Moons(examples=60, test=0))])
-    assert set(result.summary) == {"epoch_best", "val/loss_best", "val/acc_best"}
+    assert set(result.summary) == {"epoch_best", *(f"val/{name}_best" for name in applicable(2))}
+    assert set(result.confusion) == {"validation"}
 
 
 def test_a_trial_without_a_validation_part_can_follow_its_training() -> None:
     objective = Objective(metric="train/loss", direction="minimize")
     (result,) = train([small(dataset=Moons(examples=60, validation=0), objective=objective)])
     assert not [name for name in result.history if name.startswith("val/")]
-    assert set(result.summary) == {"epoch_best", "test/loss", "test/acc"}
+    assert set(result.summary) == {"epoch_best", *(f"test/{name}" for name in applicable(2))}
+    assert set(result.confusion) == {"test"}
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 12, 100])
@@ -158,7 +160,7 @@ def test_how_often_is_recorded_changes_no_weight_and_no_recorded_number(every: i
         assert seldom.history[name].tobytes() == values[at].tobytes()
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", EVERY)
 def test_a_direction_that_contradicts_the_metric_is_an_error(metric: str) -> None:
     natural = direction_of(metric)
     wrong: Direction = "minimize" if natural == "maximize" else "maximize"
@@ -167,9 +169,10 @@ def test_a_direction_that_contradicts_the_metric_is_an_error(metric: str) -> Non
         Objective(metric=metric, direction=wrong)
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_accuracy_and_r2_grow_and_everything_else_shrinks(metric: str) -> None:
-    assert direction_of(metric) == ("maximize" if metric.split("/")[1] in ("acc", "r2") else "minimize")
+@pytest.mark.parametrize("metric", EVERY)
+def test_what_is_better_grows_and_what_is_lost_shrinks(metric: str) -> None:
+    grows = {"acc", "r2", "balanced_acc", "f1_macro", "roc_auc"}
+    assert direction_of(metric) == ("maximize" if metric.split("/")[1] in grows else "minimize")
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,28 @@ NAN = float("nan")
         *[("batch_size", value, "an integer >= 1 or full") for value in (0, -1, 2.5, NAN, "half")],
         *[("record_every", value, "training.record_every must be >= 1") for value in (0, -1, NAN)],
         ("dtype", "float16", "is not one of: float32, float64"),
+        *[("evaluation_block", value, "training.evaluation_block must be >= 1") for value in (0, -1, NAN)],
+        ("metrics", ["ece"], "a tuple of names"),
+        ("metrics", ("ece", "brier", "ece"), "a list of names, each once"),
     ],
 )
 def test_a_setting_of_the_training_out_of_range_is_refused(field: str, value: Any, demand: str) -> None:
-    assert_rejected(lambda: Training(**{field: value}), f"training.{field}", demand, repr(value))
+    given = list(value) if isinstance(value, tuple) else value  # as configs write it
+    assert_rejected(lambda: Training(**{field: value}), f"training.{field}", demand, repr(given))
+
+
+@pytest.mark.parametrize("name", ["acc", "loss", "val/ece", "f1", ""])
+def test_only_metrics_that_are_not_recorded_anyway_can_be_asked_for(name: str) -> None:
+    message = f"training.metrics {name!r} is not one of: balanced_acc, brier, ece, f1_macro, log_loss, mae, roc_auc"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        Training(metrics=("brier", name))
+
+
+@pytest.mark.parametrize(("make", "name"), [(small, "mae"), (regression, "ece")])
+def test_a_metric_of_another_kind_of_data_is_refused(make: Any, name: str) -> None:
+    dataset = make().dataset.name
+    with pytest.raises(ConfigError, match=rf"^training.metrics \(dataset {dataset}\) '{name}' is not one of: "):
+        make(training=Training(metrics=(name,)))
 
 
 @pytest.mark.parametrize("config", [Training(), Objective(), TrialConfig()])
