@@ -15,11 +15,14 @@ from typing import Any
 from nnexp.data.sources import BreastCancer, Diabetes, Digits, Moons, Spirals
 from nnexp.network.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from nnexp.network.architecture import MLP
+from nnexp.network.clipping import ClipNorm, ClipValue
+from nnexp.network.constraints import UnitMaxNorm
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.initializers import Glorot, Random
 from nnexp.network.losses import BinaryCrossEntropy, MeanAbsoluteError, MeanSquaredError
 from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RMSprop
-from nnexp.network.penalties import L2
+from nnexp.network.penalties import L1, L2
+from nnexp.network.schedules import SCHEDULES, ReduceOnPlateau, Step
 from nnexp.numerics import NUMERICS_VERSION
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.metrics import CHEAP
@@ -29,6 +32,14 @@ TRAINING = Training(epochs=3, batch_size=64, dtype="float64")
 REGULARIZATION: dict[str, dict[str, Any]] = {
     "plain": {},
     "regularized": {"dropout": InvertedDropout(keep=0.8), "l2": L2(strength=0.5)},
+}
+HELD: dict[str, dict[str, Any]] = {
+    **{f"{name} after a warm-up": {"schedule": cls(warmup=1.5)} for name, cls in SCHEDULES.items()},
+    "step": {"schedule": Step(every=1.5)},
+    "plateau": {"schedule": ReduceOnPlateau(patience=0, threshold=0.5, cooldown=1)},
+    "l1, l2 and max-norm": {"l1": L1(strength=0.2), "l2": L2(strength=0.5), "max_norm": UnitMaxNorm(limit=1.0)},
+    "clipped by norm": {"clip": ClipNorm(limit=0.2), "l2": L2(strength=0.5)},
+    "clipped by value": {"clip": ClipValue(limit=0.05)},
 }
 RMSE = Objective(metric="val/rmse", direction="minimize")
 
@@ -85,7 +96,16 @@ def cases() -> dict[str, TrialConfig]:
         l2=L2(strength=1.0),
         training=Training(epochs=3, batch_size=32, shuffle=False, dtype="float64"),
     )
-    return found
+    return found | {
+        f"moons {name}": TrialConfig(
+            dataset=Moons(examples=100),
+            architecture=MLP(hidden=(6,)),
+            optimizer=SGD(lr=0.5),
+            training=Training(epochs=4, batch_size=32, dtype="float64"),
+            **held,
+        )
+        for name, held in HELD.items()
+    }
 
 
 def trajectory(trial: TrialConfig) -> dict[str, Any]:
