@@ -20,17 +20,25 @@ class Component:
         """Return the component as plain data: its name and its hyperparameters."""
         return {"name": self.name, **settings(self)}
 
+    def identity(self) -> dict[str, Any]:
+        """Return what determines a trial's numbers, as plain data, for its key: by default what is described.
 
-def settings(config: Any) -> dict[str, Any]:
-    """Return a dataclass's fields as plain data: lists for tuples, and for components what they describe."""
-    return {field.name: _plain(getattr(config, field.name)) for field in fields(config)}
+        Components within a component are asked for theirs.
+        """
+        return {"name": self.name, **settings(self, identity=True)}
 
 
-def _plain(value: Any) -> Any:
+def settings(config: Any, *, identity: bool = False) -> dict[str, Any]:
+    """Return a dataclass's fields as plain data: lists for tuples, and for components what they describe, or are."""
+    return {field.name: _plain(getattr(config, field.name), identity) for field in fields(config)}
+
+
+def _plain(value: Any, identity: bool) -> Any:
     if isinstance(value, Component):
-        return value.describe() if fields(value) else value.name
+        found = value.identity() if identity else value.describe()
+        return found if found.keys() != {"name"} else value.name
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [_plain(each, identity) for each in value]
     return value
 
 

@@ -35,7 +35,7 @@ from nnexp.network.activations import ReLU
 from nnexp.network.clipping import Clip
 from nnexp.network.constraints import MaxNorm
 from nnexp.network.dropout import Fates, InvertedDropout
-from nnexp.network.initializers import He
+from nnexp.network.initializers import HeNormal
 from nnexp.network.losses import CrossEntropy, Targets
 from nnexp.network.optimizers import OPTIMIZERS, Adam, Optimizer
 from nnexp.network.penalties import L2, Penalty
@@ -85,8 +85,8 @@ class Workload:
 
     def start(self, width: int) -> Floats:
         """Return parameters to start from, (K, P), in float64."""
-        layout = self.blueprint.layout
-        return np.stack([layout.draw(He(), np.random.default_rng(seed)) for seed in range(width)])
+        layout, gains = self.blueprint.layout, self.blueprint.gains
+        return np.stack([HeNormal().start(layout, gains, np.random.default_rng(seed)) for seed in range(width)])
 
     def examples(self, *shape: int) -> tuple[Floats, Integers]:
         """Return inputs (…, n) in float64 and labels (…)."""
@@ -317,7 +317,7 @@ class Epochs:
     def __init__(self, workload: Workload, width: int) -> None:
         train = EPOCH_STEPS * workload.batch
         data = from_arrays(workload.examples(train), workload.examples(train // 4), classes=workload.sizes[-1])
-        replicas = tuple(Replica(seed, He(), Adam(lr=LR)) for seed in range(width))
+        replicas = tuple(Replica(seed, HeNormal(), Adam(lr=LR)) for seed in range(width))
         training = Training(epochs=1_000_000, batch_size=workload.batch)
         self.problem = Problem(workload.blueprint, training, Objective(), replicas, data)
         self.state, self.epochs = begin(self.problem), 1

@@ -21,7 +21,8 @@ from tests.compositions import composing
 CONF = conf_folder()
 TOP = Path(__file__).parents[1]
 CLASSES = [(group, name, cls) for group, table in TABLES.items() for name, cls in table.builtin.items()]
-STAND_INS = {"loss": {"auto"}, "objective": {"auto"}}  # replaced by what they stand for before anything is built
+# names that stand for others: replaced before anything is built, or files that name another component
+STAND_INS = {"loss": {"auto"}, "objective": {"auto"}, "initializer": {"he", "glorot"}}
 DATACLASSES: Mapping[str, type[Any]] = {
     "training": Training,
     "executor": Executor,
@@ -73,6 +74,11 @@ def test_the_stand_ins_are_there_and_no_components() -> None:
     for group, names in STAND_INS.items():
         assert names <= choices(group)
         assert not names & set(TABLES.get(group, {}))
+
+
+@pytest.mark.parametrize(("short", "name"), [("he", "he_normal"), ("glorot", "glorot_normal")])
+def test_a_short_name_of_an_initializer_is_the_normal_one(short: str, name: str) -> None:
+    assert plain("initializer", short) == plain("initializer", name)
 
 
 @pytest.mark.parametrize("group", DATACLASSES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
@@ -9,15 +10,24 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cache
 from itertools import chain
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 import nnexp.data
 import nnexp.network
 import nnexp.training
 from nnexp.component import Component, Table
 from nnexp.errors import ConfigError
+from nnexp.network.initializers import File
+from nnexp.network.layout import Layout
 
 T = TypeVar("T")
+
+SIGNED = {("Constant", "value")}  # may be below 0
 
 
 @cache
@@ -35,6 +45,21 @@ def tables() -> dict[str, Mapping[str, type[Component]]]:
 def components() -> list[type[Component]]:
     """Return the classes of all tables."""
     return [cls for _, table in sorted(tables().items()) for _, cls in sorted(table.items())]
+
+
+@cache
+def weight_files() -> tuple[str, str]:
+    """Return two files of weights for the network of `tests.trials.small`."""
+    folder, layout, rng = Path(mkdtemp(prefix="nnexp-")), Layout((2, 5, 4, 2)), np.random.default_rng(8)
+    atexit.register(rmtree, folder)
+    for name in ("one", "another"):
+        np.savez(folder / f"{name}.npz", **layout.unpack(rng.normal(size=layout.size)))  # type: ignore[arg-type]
+    return str(folder / "one.npz"), str(folder / "another.npz")
+
+
+def usable(cls: type[T]) -> T:
+    """Return a component with its defaults, and with what it cannot do without."""
+    return acting(cls) if cls is File else cls()
 
 
 def acting(cls: type[T]) -> T:
@@ -83,9 +108,10 @@ def broken(config: Any, field: str) -> list[Any]:
     if isinstance(value, int):
         return [-1]
     if isinstance(value, float):
-        return [float("nan"), float("inf"), float("-inf"), -1.0]
+        below = [] if (type(config).__name__, field) in SIGNED else [-1.0]
+        return [float("nan"), float("inf"), float("-inf"), *below]
     if isinstance(value, str):
-        return ["nonsense", ""]
+        return ["nonsense", ""] if value else ["nonsense"]
     if isinstance(value, tuple) and value and all(isinstance(each, int) for each in value):
         return [(*value, 0), (-1,)]
     return []
@@ -93,6 +119,8 @@ def broken(config: Any, field: str) -> list[Any]:
 
 def _candidates(config: Any, field: str) -> Iterator[Any]:
     value = getattr(config, field)
+    if field == "path":
+        yield from weight_files()
     yield from _literals(get_type_hints(type(config))[field])
     if isinstance(value, bool):
         yield not value
@@ -100,6 +128,8 @@ def _candidates(config: Any, field: str) -> Iterator[Any]:
         yield from (value + 1, value - 1)
     elif isinstance(value, float):
         yield from (value / 2, value * 2, 0.5, 0.25, 0.75, 0.9)
+    elif isinstance(value, str) and float in get_args(get_type_hints(type(config))[field]):
+        yield from (0.5, 2.0)
     elif isinstance(value, str):
         yield from chain.from_iterable(tables().values())
     elif isinstance(value, Component):

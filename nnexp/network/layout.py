@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from nnexp.arrays import Floats
 from nnexp.errors import UsageError
-from nnexp.network.initializers import Initializer
 from nnexp.network.normalization import Normalization
 
 
@@ -73,14 +72,7 @@ class Layout:
             view[:, :-1] = 1
         return mask
 
-    def draw(self, initializer: Initializer, rng: np.random.Generator) -> Floats:
-        """Return what a network starts from, (P + S,), in float64."""
-        theta = self._blank()
-        for view in self.views(theta):
-            view[:, :-1] = initializer.weights(view.shape[0], view.shape[1] - 1, rng)
-        return theta
-
-    def _blank(self) -> Floats:
+    def blank(self) -> Floats:
         """Return biases of 0, gammas of 1, statistics as they start, and weights of 0."""
         theta = np.zeros(self.total)
         for gamma in self.gammas(theta):
@@ -99,7 +91,7 @@ class Layout:
         Gammas and statistics may be left out; what is (n,) may be given as (n, 1).
         Raises: UsageError if a name is missing or unknown, or a shape is not the layout's.
         """
-        theta = self._blank()
+        theta = self.blank()
         views = self._named(theta)
         needed = [name for name in views if name[0] in "Wb"]
         if not set(needed) <= set(named) <= set(views):

@@ -37,6 +37,11 @@ class Blueprint:
     dtype: str = "float32"
     normalization: Normalization = field(default_factory=Normalization)
 
+    @property
+    def gains(self) -> tuple[float, ...]:
+        """What each layer's activation asks of its weights; 1 for logits."""
+        return (*(each.gain for each in self.activations), 1.0 if self.output is None else self.output.gain)
+
     @cached_property
     def layout(self) -> Layout:
         """Where each parameter lies."""

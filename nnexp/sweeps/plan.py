@@ -127,7 +127,8 @@ def make_plan(
     """Return the plan of some trials, each with what it chose, and the data they read.
 
     Combinations that make the same trial are merged into the first of them.
-    Raises: UsageError if trials have different objectives, DataError if the data cannot be used.
+    Raises: UsageError if trials have different objectives or cannot start as they should, DataError if the data cannot
+    be used.
     """
     objectives = dict.fromkeys(config.objective.metric for config, _ in configs)
     if len(objectives) > 1:
@@ -138,7 +139,9 @@ def make_plan(
     data = {key: prepare(key[0], dict.fromkeys(of_key), key[1]) for key, of_key in seeds.items()}
     trials: dict[str, Trial] = {}
     for config, chosen in configs:
-        used = data[config.dataset, config.training.dtype].division(config.seed).digest
+        prepared = data[config.dataset, config.training.dtype]
+        config.initializer.check(config.blueprint(prepared.inputs).layout)
+        used = prepared.division(config.seed).digest
         key, configuration = keys(config, used)
         trials.setdefault(key, Trial(len(trials), key, configuration, chosen, config, used, foreign(config)))
     plan = Plan(name, tuple(overrides), axes or {}, tuple(trials.values()), len(configs) - len(trials))
@@ -161,11 +164,11 @@ def keys(config: TrialConfig, data: str) -> tuple[str, str]:
 
     Raises: ConfigError if the source of a component that is not nnexp's own cannot be found.
     """
-    described = config.describe()
+    identity = config.identity()
     sources = {f"{each.kind} {each.name}": each.source for each in foreign(config)}
     common = {"numerics": NUMERICS_VERSION, **({"sources": sources} if sources else {})}
-    fixed = {name: value for name, value in described.items() if name != "seed"}
-    key = digest({"config": described, "data": data, **common})
+    fixed = {name: value for name, value in identity.items() if name != "seed"}
+    key = digest({"config": identity, "data": data, **common})
     return key, digest({"config": fixed, **common})
 
 

@@ -13,7 +13,7 @@ from nnexp.network.averaging import Averaging
 from nnexp.network.clipping import Clip
 from nnexp.network.constraints import MaxNorm
 from nnexp.network.dropout import Dropout, InvertedDropout
-from nnexp.network.initializers import He, Initializer
+from nnexp.network.initializers import HeNormal, Initializer
 from nnexp.network.losses import CrossEntropy, Loss
 from nnexp.network.normalization import Normalization
 from nnexp.network.optimizers import Adam, Optimizer
@@ -103,7 +103,7 @@ class TrialConfig:
 
     seed: int = 0
     architecture: MLP = field(default_factory=MLP)
-    initializer: Initializer = field(default_factory=He)
+    initializer: Initializer = field(default_factory=HeNormal)
     optimizer: Optimizer = field(default_factory=Adam)
     loss: Loss = field(default_factory=CrossEntropy)
     normalization: Normalization = field(default_factory=Normalization)
@@ -167,9 +167,16 @@ class TrialConfig:
 
     def describe(self) -> dict[str, Any]:
         """Return the config as plain data."""
+        return self._plain(Component.describe.__name__)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what of the config determines the trial's numbers, as plain data."""
+        return self._plain(Component.identity.__name__)
+
+    def _plain(self, way: str) -> dict[str, Any]:
         plain: dict[str, Any] = {}
         for name, value in vars(self).items():
-            plain[name] = value.describe() if isinstance(value, Component) else value
+            plain[name] = getattr(value, way)() if isinstance(value, Component) else value
         return plain | {"objective": settings(self.objective), "training": settings(self.training)}
 
     def blueprint(self, inputs: int) -> Blueprint:

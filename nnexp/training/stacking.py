@@ -101,6 +101,8 @@ def _starts(
     layout: Layout, trials: Sequence[TrialConfig], initial: Sequence[Mapping[str, ArrayLike]] | None
 ) -> list[Floats | None]:
     if initial is None:
+        for trial in trials:
+            trial.initializer.check(layout)
         return [None] * len(trials)
     if len(initial) != len(trials):
         raise UsageError(f"initial parameters must be given for each of {len(trials)} trials, got {len(initial)}")

@@ -187,7 +187,9 @@ def begin(problem: Problem) -> State:
     """Return the state before the first epoch."""
     layout, dtype = problem.blueprint.layout, np.dtype(problem.blueprint.dtype)
     starts = [
-        layout.draw(replica.initializer, stream(replica.seed, Purpose.INIT)) if replica.start is None else replica.start
+        replica.initializer.start(layout, problem.blueprint.gains, stream(replica.seed, Purpose.INIT))
+        if replica.start is None
+        else replica.start
         for replica in problem.replicas
     ]
     with np.errstate(over="ignore"):  # weights too large for the type diverge in the first epoch

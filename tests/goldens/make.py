@@ -18,7 +18,7 @@ from nnexp.network.architecture import MLP
 from nnexp.network.clipping import ClipNorm, ClipValue
 from nnexp.network.constraints import UnitMaxNorm
 from nnexp.network.dropout import InvertedDropout
-from nnexp.network.initializers import Glorot, Random
+from nnexp.network.initializers import GlorotNormal, Random
 from nnexp.network.losses import BinaryCrossEntropy, MeanAbsoluteError, MeanSquaredError
 from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RMSprop
 from nnexp.network.penalties import L1, L2
@@ -57,7 +57,7 @@ def cases() -> dict[str, TrialConfig]:
         dataset=Moons(examples=200, split_seed="trial"),
         architecture=MLP(hidden=(8, 4), activation=(Tanh(), LeakyReLU())),
         loss=BinaryCrossEntropy(),
-        initializer=Glorot(),
+        initializer=GlorotNormal(),
         optimizer=Adam(lr=0.01),
         dropout=InvertedDropout(keep=(0.9, 1.0)),
         training=TRAINING,

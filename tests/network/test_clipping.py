@@ -26,7 +26,7 @@ def gradient(clip: Clip, **changes: Any) -> Gradient:
     whole = Training(epochs=1, batch_size="full", dtype="float64")
     trial = small(optimizer=SGD(lr=1.0), initializer=Random(scale=2.0), training=whole, **changes)
     layout = trial.blueprint(2).layout
-    start = layout.draw(Random(scale=2.0), np.random.default_rng(5))
+    start = trial.initializer.start(layout, (1.0,) * 3, np.random.default_rng(5))
     (result,) = train([replace(trial, clip=clip)], initial=[layout.unpack(start)])
     assert result.last is not None
     return np.asarray(start - layout.pack(result.last))
@@ -62,7 +62,7 @@ def test_a_norm_is_that_of_all_blocks_of_the_update() -> None:
     trial = large(clip=ClipNorm(limit=0.01))
     layout = trial.blueprint(2).layout
     assert layout.size > 2**15
-    start = layout.draw(trial.initializer, np.random.default_rng(1))
+    start = trial.initializer.start(layout, (1.0,) * len(layout.shapes), np.random.default_rng(1))
     initial = [layout.unpack(start)] * 2
     free, clipped = (result.last for result in train([replace(trial, clip=Clip()), trial], initial=initial))
     assert free is not None

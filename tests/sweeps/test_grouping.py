@@ -15,7 +15,7 @@ from nnexp.data.prepared import Data, prepare
 from nnexp.data.sources import Blobs, Moons
 from nnexp.network.architecture import MLP
 from nnexp.network.dropout import InvertedDropout
-from nnexp.network.initializers import Glorot
+from nnexp.network.initializers import GlorotNormal
 from nnexp.network.optimizers import SGD, Adam
 from nnexp.network.penalties import L2
 from nnexp.sweeps import grouping
@@ -37,7 +37,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"optimizer": Adam()},
     {"l2": L2(strength=0.1)},
     {"dropout": InvertedDropout(keep=0.5)},
-    {"initializer": Glorot()},
+    {"initializer": GlorotNormal()},
 ]
 
 

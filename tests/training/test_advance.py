@@ -83,8 +83,9 @@ def test_a_schedule_sees_every_step_of_the_training_once() -> None:
     (ramped,) = train([trial])
     data = prepare(trial.dataset, [0], "float64")
     order = np.concatenate([stream(0, Purpose.SHUFFLE, epoch).permutation(36) for epoch in (1, 2)])
-    layout = trial.blueprint(2).layout
-    theta = layout.unpack(layout.draw(trial.initializer, stream(0, Purpose.INIT)))
+    blueprint = trial.blueprint(2)
+    layout = blueprint.layout
+    theta = layout.unpack(trial.initializer.start(layout, blueprint.gains, stream(0, Purpose.INIT)))
     whole = Training(epochs=1, batch_size="full", shuffle=False, dtype="float64")
     batches = [order[start:stop] for start, stop in ((0, 16), (16, 32), (32, 36), (36, 52), (52, 68), (68, 72))]
     for step, batch in enumerate(batches, start=1):

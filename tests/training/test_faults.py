@@ -264,7 +264,7 @@ class FullDropout(InvertedDropout):
 class UnitRandom(Random):
     """Has a scale that does nothing."""
 
-    def weights(self, fan_out: int, fan_in: int, rng: np.random.Generator) -> Floats:
+    def weights(self, fan_out: int, fan_in: int, gain: float, rng: np.random.Generator) -> Floats:
         return rng.standard_normal((fan_out, fan_in))
 
 

@@ -148,6 +148,6 @@ def test_replicas_start_from_what_their_own_streams_draw() -> None:
     problem = problem_of(small(training=FLOAT64), (0, 5, 0, 2))
     state, layout = begin(problem), problem.blueprint.layout
     for replica, theta in zip(problem.replicas, state.theta, strict=True):
-        drawn = layout.draw(replica.initializer, stream(replica.seed, Purpose.INIT))
+        drawn = replica.initializer.start(layout, problem.blueprint.gains, stream(replica.seed, Purpose.INIT))
         assert theta.tobytes() == drawn.tobytes()
     assert len({theta.tobytes() for theta in state.theta}) == 3

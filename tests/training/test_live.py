@@ -27,7 +27,7 @@ from nnexp.training.stopping import EARLY_STOPPINGS
 from tests.contracts import assert_live
 from tests.training.test_stopping import overfitting
 from tests.trials import VALUE_LOSSES, regression, small
-from tests.variations import acting, components, other, others, tables
+from tests.variations import acting, components, other, others, tables, usable
 
 PLACES: dict[str, Mapping[str, type[Component]]] = {
     "architecture": ARCHITECTURES,
@@ -79,7 +79,7 @@ def test_every_component_has_a_place_in_a_trial() -> None:
 
 @pytest.mark.parametrize(("place", "name", "field"), FIELDS)
 def test_every_field_of_every_component_acts(place: str, name: str, field: str) -> None:
-    trial = base(place, PLACES[place][name]())
+    trial = base(place, usable(PLACES[place][name]))
     for changed in others(getattr(trial, place), field):
         assert_live(trial, **{place: changed})
 
@@ -135,7 +135,7 @@ def _beside(cls: type[Component]) -> Component:
 
 def _on(cls: type[Component]) -> Component:
     """Return a component that is not off, as dropout and penalties are by default."""
-    component = cls()
+    component = usable(cls)
     return replace(component, examples=60) if isinstance(component, Generated) else _louder(component)
 
 
