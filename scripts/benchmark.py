@@ -235,7 +235,7 @@ class Ours:
     def step(self) -> None:
         """Take one step."""
         self.run.forward(self.rows, self.targets)
-        self.run.backward(self.rows, self.targets)
+        self.run.backward(self.targets)
         self.update.step(self.steps, self.examples, measure=False)
         self.steps += 1
 

@@ -179,7 +179,7 @@ class _Run:
         for step, (rows, targets) in enumerate(batches.epoch(epoch)):
             run = self.passes[rows.shape[1]]
             run.forward(rows, targets)
-            run.backward(rows, targets)
+            run.backward(targets)
             update.step(step, run.examples, measure=step == 0)
             if self.averages is not None:
                 self.averages.step(1 + (epoch - 1) * steps + step)

@@ -137,10 +137,10 @@ def test_a_mask_that_the_gradient_does_not_see_is_rejected(monkeypatch: pytest.M
         masks.append(self)
         draw(self)
 
-    def redrawn(self: Pass, rows: Floats, targets: Targets) -> None:
+    def redrawn(self: Pass, targets: Targets) -> None:
         for mask in masks:
             draw(mask)
-        backward(self, rows, targets)
+        backward(self, targets)
 
     trial = TrialConfig(**{**vars(case("mse", "identity", VALUES)), "dropout": InvertedDropout(keep=0.5)})
     assert_gradient(trial, batch(VALUES))

@@ -82,7 +82,7 @@ def test_a_pass_keeps_the_type_of_its_parameters_and_changes_none(loss: str, act
     targets = Targets(labels, np.zeros((3, outputs, 5), dtype))
     run = Pass(blueprint, theta, 5, grad=grad)
     run.forward(rows, targets)
-    run.backward(rows, targets)
+    run.backward(targets)
     desk = {"losses": run.desk.losses, "scores": run.desk.scores}
     assert_dtype_kept({"outputs": run.outputs, "grad": grad, "theta": theta, **desk}, dtype)
     assert_dtype_kept({"prediction": predict(blueprint, theta, rows[0, :, :-1])}, dtype)

@@ -109,7 +109,7 @@ def test_the_notebooks_first_gradient_is_reproduced_by_a_pass() -> None:
     run = Pass(blueprint, theta, 3, grad=grad)
     run.forward(rows, targets)
     np.testing.assert_allclose(run.desk.losses.mean(), NOTEBOOK["first"]["cost"], rtol=1e-15)
-    run.backward(rows, targets)
+    run.backward(targets)
     compare(blueprint.layout.unpack(grad[0]), NOTEBOOK["first"]["gradient"], PRINTED)
 
 
