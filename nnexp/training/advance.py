@@ -8,15 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nnexp.arrays import Flags, Floats, Integers
-from nnexp.network.averaging import Averages
-from nnexp.network.dropout import Fates
-from nnexp.network.stack import Pass
-from nnexp.network.update import Regularization, Update, group_rows
-from nnexp.training.answers import Sums
-from nnexp.training.evaluation import Evaluation, Values, judge_best
-from nnexp.training.feed import Batches
-from nnexp.training.metrics import judge
+from nnexp.arrays import Flags, Integers
+from nnexp.training.evaluation import judge_best
+from nnexp.training.running import Run
 from nnexp.training.state import (
     End,
     Outcome,
@@ -24,10 +18,7 @@ from nnexp.training.state import (
     Records,
     Slice,
     State,
-    has_part,
-    keeps_averages,
     metrics_of,
-    more_metrics,
 )
 
 
@@ -50,7 +41,7 @@ def advance(problem: Problem, state: State, epochs: int) -> tuple[State, Slice]:
 def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: _Log) -> State:
     # each slot of all replicas lies together while they train: a step of 4 small networks took a third longer without
     state = replace(state, slots=np.ascontiguousarray(state.slots.swapaxes(0, 1)).swapaxes(0, 1))
-    run = _Run(problem, state)
+    run = Run(problem, state)
     every, epochs = problem.training.record_every, problem.training.epochs
     while state.epoch < last:
         state = replace(state, epoch=state.epoch + 1)
@@ -124,81 +115,6 @@ def _end(state: State, row: int, outcome: Outcome, summary: dict[str, float]) ->
     """Return how a replica left, in memory of its own."""
     last = None if outcome == "diverged" else state.theta[row].copy()
     return End(outcome, state.epoch, summary, state.best_theta[row].copy(), state.best_averages[row].copy(), last)
-
-
-class _Run:
-    """The buffers of a stack while nobody leaves it; trains the state's arrays in place."""
-
-    def __init__(self, problem: Problem, state: State) -> None:
-        replicas = [problem.replicas[position] for position in state.alive]
-        self.blueprint, self.state, self.epochs = problem.blueprint, state, problem.training.epochs
-        self.batches = Batches(problem, replicas)
-        self.scale = self.batches.reader.scale_of("train")
-        self.fates = Fates(
-            [replica.dropout for replica in replicas],
-            [replica.seed for replica in replicas],
-            len(self.blueprint.activations),
-        )
-        layout = self.blueprint.layout
-        self.parameters: Floats = state.theta[:, : layout.size]  # what follows is no parameter
-        grad = np.zeros(self.parameters.shape, state.theta.dtype)
-        self.passes = {
-            size: Pass(self.blueprint, state.theta, size, sources=self.batches.sources, grad=grad, fates=self.fates)
-            for size in self.batches.sizes
-        }
-        groups = group_rows([replica.optimizer for replica in replicas], [replica.schedule for replica in replicas])
-        held = Regularization(
-            [replica.l2 for replica in replicas],
-            [replica.l1 for replica in replicas],
-            [replica.clip for replica in replicas],
-            [replica.max_norm for replica in replicas],
-        )
-        self.update = Update(layout, groups, held, (self.parameters, grad, state.slots))
-        self.weights: Floats = layout.weight_mask(state.theta.dtype)
-        self.validations: dict[str, Evaluation] = {}  # by what their metrics' names begin with
-        self.averages: Averages | None = None
-        more = more_metrics(problem)
-        if has_part(problem, "validation"):
-            self.validations["val/"] = Evaluation(problem, state.alive, state.theta, "validation", more)
-        if keeps_averages(problem):
-            self.averages = Averages([replica.averaging for replica in replicas], state.theta, state.averages)
-            self.averages.set_weights(2 if state.epoch else 1)
-        if self.averages is not None and self.validations:
-            self.validations["val/ema_"] = Evaluation(problem, state.alive, state.averages, "validation", more)
-
-    def train(self, epoch: int) -> Values:
-        """Train one epoch; return its cost, its metrics and the first gradient's norm, (K,) each."""
-        batches, update, K = self.batches, self.update, len(self.state.theta)
-        steps, dtype = batches.steps, self.state.theta.dtype
-        # a row a replica: sums along a row have the same bits in every stack, sums down a column have not
-        sums, penalties = np.empty((2, K, steps), dtype), np.zeros((K, steps))
-        self.fates.begin(epoch)
-        for group in update.groups:
-            reductions = self.state.courses[group.start : group.stop, 0]
-            group.prepare(1 + (epoch - 1) * steps, steps, self.epochs * steps, dtype, reductions)
-        for step, (rows, targets) in enumerate(batches.epoch(epoch)):
-            run = self.passes[rows.shape[1]]
-            run.forward(rows, targets)
-            run.backward(targets)
-            update.step(step, run.examples, measure=step == 0)
-            if self.averages is not None:
-                self.averages.step(1 + (epoch - 1) * steps + step)
-            np.add.reduce(run.desk.results, axis=2, out=sums[:, :, step])
-            if update.penalised:
-                np.multiply(update.penalty, run.examples, out=penalties[:, step])
-        losses, scores = np.add.reduce(sums.astype(np.float64), axis=2)
-        judged = judge(Sums(losses, scores, batches.examples, self.scale))
-        named = {f"train/{name}": values for name, values in judged.items()}
-        cost = (np.add.reduce(penalties, axis=1) + losses) / batches.examples
-        return {"train/cost": cost, **named, "train/grad_norm": np.sqrt(update.squares.astype(np.float64))}
-
-    def observe(self) -> Values:
-        """Return the validation metrics and the norm of the weights after an epoch, (K,) each."""
-        theta = self.parameters
-        values = {"train/weight_norm": np.sqrt(np.vecdot(theta * self.weights, theta).astype(np.float64))}
-        for prefix, evaluation in self.validations.items():
-            values |= {f"{prefix}{name}": each for name, each in evaluation.judge().items()}
-        return values
 
 
 class _Log:
