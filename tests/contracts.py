@@ -24,7 +24,7 @@ from nnexp.network.activations import Activation, Spare
 from nnexp.network.losses import Desk, Loss, Targets
 from nnexp.network.optimizers import SGD, Optimizer
 from nnexp.network.schedules import Constant
-from nnexp.network.update import group_rows
+from nnexp.network.update import Piece, group_rows
 from nnexp.training import Result, Training, TrialConfig, train
 from nnexp.training.advance import advance
 from nnexp.training.state import Problem, Slice, State, begin
@@ -221,14 +221,14 @@ def assert_textbook(optimizer: Optimizer, formula: Formula, *, steps: int = 50) 
     rng = np.random.default_rng(5)
     theta = rng.normal(size=(1, 12))
     expected = theta[0].copy()
-    slots = [np.zeros_like(theta) for _ in range(optimizer.slots)]
+    slots = tuple(np.zeros_like(theta) for _ in range(optimizer.slots))
     (group,) = group_rows([optimizer], [Constant()])
     group.prepare(1, steps, steps, theta.dtype)
     memory: dict[str, Float64s] = defaultdict(lambda: np.zeros(12))
     for step in range(steps):
         grad = rng.normal(size=(1, 12)) * 10 ** rng.uniform(-3, 3, 12)
         expected = formula(optimizer, expected, grad[0], memory, step + 1)
-        group.move(step, slice(0, 1), (theta, grad.copy(), slots, np.empty_like(theta)))
+        group.move(step, Piece(slice(0, 1), theta, grad.copy(), slots, np.empty_like(theta)))
         near = 1e-12 * np.abs(expected).max()  # a parameter that passes through 0 has fewer digits
         np.testing.assert_allclose(theta[0], expected, rtol=1e-12, atol=near, err_msg=f"{optimizer} at step {step + 1}")
 

@@ -66,6 +66,14 @@ class Optimizer(Component):
         values = [getattr(self, field.name) for field in fields(self)]
         return type(self), *(value for value in values if not isinstance(value, float)), self.weight_decay > 0
 
+    @property
+    def rest(self) -> Optimizer | None:
+        """What updates all but the weight matrices of hidden layers, where `update` is for those; None: it is for all.
+
+        A matrix comes with the replica axis in front, and four arrays of its shape to spare.
+        """
+        return None
+
     @abstractmethod
     def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         """Return the numbers that steps t (S, 1, 1), counted from 1, need; lr is (S, K, 1), after the schedule."""

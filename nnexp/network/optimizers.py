@@ -6,6 +6,7 @@ from nnexp.component import table
 from nnexp.network.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from nnexp.network.adaptive import Adadelta, Adagrad, RMSprop
 from nnexp.network.descent import SGD, Lion, Momentum, Nesterov
+from nnexp.network.muon import Muon
 from nnexp.network.optimizer import Column, Field, Optimizer
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Field",
     "Lion",
     "Momentum",
+    "Muon",
     "NAdam",
     "Nesterov",
     "Optimizer",
@@ -28,5 +30,5 @@ __all__ = [
 ]
 
 OPTIMIZERS = table(
-    "optimizer", SGD, Momentum, Nesterov, Adagrad, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, AdamW, Lion
+    "optimizer", SGD, Momentum, Nesterov, Adagrad, Adadelta, RMSprop, Adam, Adamax, NAdam, RAdam, AdamW, Lion, Muon
 )

@@ -24,28 +24,42 @@ FORGET_STEPS = 100  # between two looks for what `_forget` drops
 
 
 @dataclass(frozen=True)
-class Block:
-    """A part of the stacked parameters small enough to stay in cache, as views; `rows` counts within its group."""
+class Piece:
+    """What an optimizer moves at once, as views; `rows` counts within its group."""
 
     rows: slice
-    stack_rows: slice
     theta: Floats
     grad: Floats
     slots: tuple[Floats, ...]
     spare: Floats
+
+
+@dataclass(frozen=True)
+class Block(Piece):
+    """A part of the stacked parameters small enough to stay in cache."""
+
+    stack_rows: slice
     l2: Floats | None  # lambda for weights, 0 for other parameters, (rows, cols); None where nobody has one
     l1: Floats | None  # the same
     values: tuple[Floats, Floats] | None  # the least and the largest value of a gradient, (rows, 1) each, if any
 
 
 class Group:
-    """The replicas that share an optimizer's structure: one run of rows, updated together, by the rule of the first."""
+    """The replicas that share an optimizer's structure: one run of rows, updated together, by the rule of the first.
 
-    def __init__(self, start: int, optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> None:
+    Args: axes: of what a replica's pieces are: 1 for runs of parameters, 2 for matrices.
+    Attributes: parts: where the optimizer tells matrices from the rest, the groups that move each, after all blocks.
+    """
+
+    def __init__(
+        self, start: int, optimizers: Sequence[Optimizer], schedules: Sequence[Schedule], *, axes: int = 1
+    ) -> None:
         self.start, self.stop = start, start + len(optimizers)
-        self.optimizers, self.schedules = optimizers, schedules
+        self.optimizers, self.schedules, self.axes = optimizers, schedules, axes
         self.rule = optimizers[0]
         self.blocks: list[Block] = []
+        self.pieces: list[Piece] = []
+        self.parts: list[Group] = []
         self._first = 1
         self.prepared: list[Floats] = []  # coefficients
         self._decay: list[Floats] = []  # the coefficient of weight decay, where it is on
@@ -67,10 +81,12 @@ class Group:
         if reductions is not None:
             lr = lr * _agreed(reductions.tolist())
         found = self.rule.coefficients(lambda field: _column(self.optimizers, field), lr, t[:, None, None])
-        self.prepared = [_repeat(each, steps, dtype) for each in found]
+        self.prepared = [_repeat(each, steps, dtype, self.axes) for each in found]
         if self.rule.weight_decay > 0:
             decay = _column(self.optimizers, "weight_decay")
-            self._decay = [_repeat(1 - lr * decay if self.rule.decoupled else decay, steps, dtype)]
+            self._decay = [_repeat(1 - lr * decay if self.rule.decoupled else decay, steps, dtype, self.axes)]
+        for part in self.parts:
+            part.prepare(first, steps, total, dtype, reductions)
 
     def _factors(self, t: NDArray[np.float64], total: int, epoch_steps: int) -> NDArray[np.float64]:
         """Return the schedules' factors at steps t, (S, K), or (S, 1) where all replicas share one."""
@@ -81,16 +97,18 @@ class Group:
         """Return whether a prepared step ends in a look at the slots; the same in every slice."""
         return (self._first + step) % FORGET_STEPS == 0
 
-    def move(self, step: int, rows: slice, arrays: tuple[Floats, Floats, Sequence[Floats], Floats]) -> None:
-        """Take a prepared step with some rows: weight decay, then the update. arrays: theta, grad, slots, spare."""
-        theta, grad, slots, spare = arrays
-        for decay in _at(self._decay, step, rows):
+    def move(self, step: int, piece: Piece) -> None:
+        """Take a prepared step with a piece: weight decay, then the update."""
+        theta, grad, spare = piece.theta, piece.grad, piece.spare
+        for decay in _at(self._decay, step, piece.rows):
             if self.rule.decoupled:
                 theta *= decay
             else:
                 np.multiply(theta, decay, out=spare)
-                grad += spare
-        self.rule.update(theta, grad, slots, _at(self.prepared, step, rows), spare)
+                np.add(grad, spare, out=grad)
+        self.rule.update(theta, grad, piece.slots, _at(self.prepared, step, piece.rows), spare)
+        if self.forgets(step):
+            _forget(piece)
 
 
 def _at(coefficients: Sequence[Floats], step: int, rows: slice) -> list[Floats]:
@@ -108,11 +126,11 @@ def _agreed(values: Sequence[float]) -> NDArray[np.float64]:
     return np.array(values[:1] if len(set(values)) == 1 else values, np.float64)[:, None]
 
 
-def _repeat(coefficient: NDArray[np.float64], steps: int, dtype: np.dtype[Any]) -> Floats:
-    """Return a coefficient (…, K, 1) for each step, (S, K, 1), or (S,) where all replicas agree."""
+def _repeat(coefficient: NDArray[np.float64], steps: int, dtype: np.dtype[Any], axes: int) -> Floats:
+    """Return a coefficient (…, K, 1) for each step, (S, K, 1) or (S, K, 1, 1), or (S,) where all replicas agree."""
     full = np.empty((steps, coefficient.shape[-2], 1), dtype)
     full[:] = coefficient
-    return full[:, 0, 0] if full.shape[1] == 1 else full
+    return full[:, 0, 0] if full.shape[1] == 1 else full.reshape(steps, -1, *(1,) * axes)
 
 
 @dataclass(frozen=True)
@@ -158,6 +176,7 @@ class Update:
         spare = np.empty(min(BLOCK_ELEMENTS, theta.size), dtype)
         mask = layout.weight_mask(dtype)
         for group in groups:
+            group.parts = _parts(group, layout, arrays)
             for rows, cols in _cuts(group.stop - group.start, layout.size):
                 stack_rows = slice(group.start + rows.start, group.start + rows.stop)
                 part, most = theta[stack_rows, cols], values[stack_rows]
@@ -197,6 +216,10 @@ class Update:
                 for block in group.blocks:
                     np.multiply(block.grad, self._shares[block.stack_rows], out=block.grad)
                     _move(group, block, prepared)
+        for group in self.groups:
+            for part in group.parts:
+                for piece in part.pieces:
+                    part.move(prepared, piece)
         self._bounds.restore()
 
     def _penalise(self, block: Block, examples: int) -> None:
@@ -224,24 +247,24 @@ def _spread(strengths: Floats, mask: Floats) -> Floats | None:
 
 
 def _move(group: Group, block: Block, prepared: int) -> None:
-    """Clip the values of the gradient and take a prepared step with it."""
+    """Clip the values of the gradient and take a prepared step with it, unless the group's parts do."""
     if block.values is not None:
         np.clip(block.grad, *block.values, out=block.grad)  # 4 times as fast as maximum and minimum with columns
-    group.move(prepared, block.rows, (block.theta, block.grad, block.slots, block.spare))
-    if group.forgets(prepared):
-        _forget(block)
+    if not group.parts:
+        group.move(prepared, block)
 
 
-def _forget(block: Block) -> None:
+def _forget(piece: Piece) -> None:
     """Set slots to 0 that have decayed almost to denormal numbers.
 
     Those of dead units decay for ever and stay denormal, and arithmetic on such numbers is 100 times as slow: with a
     tenth of them an Adam step takes 5 times as long.
     """
-    least = np.finfo(block.spare.dtype).tiny * 2**16
-    for slot in block.slots:
-        np.abs(slot, out=block.spare)
-        slot[block.spare < least] = 0
+    least = np.finfo(piece.spare.dtype).tiny * 2**16
+    for slot in piece.slots:
+        sizes = piece.spare.reshape(-1, *slot.shape)[0]
+        np.abs(slot, out=sizes)
+        slot[sizes < least] = 0
 
 
 def group_rows(optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -> list[Group]:
@@ -254,6 +277,44 @@ def group_rows(optimizers: Sequence[Optimizer], schedules: Sequence[Schedule]) -
     return groups
 
 
+def _parts(group: Group, layout: Layout, arrays: tuple[Floats, Floats, Floats]) -> list[Group]:
+    """Return the groups of hidden layers' weight matrices and of all other parameters, if the optimizer wants them."""
+    rests = [optimizer.rest for optimizer in group.optimizers if optimizer.rest is not None]
+    if not rests:
+        return []
+    matrices = Group(group.start, group.optimizers, group.schedules, axes=2)
+    rest = Group(group.start, rests, group.schedules)
+    own = [array[group.start : group.stop, ..., : layout.size] for array in arrays]
+    hidden = list(zip(*(layout.views(array)[:-1] for array in own), strict=True))
+    largest = max(layer[0][0].size for layer in hidden)
+    scratch = np.empty(4 * min(own[0].size, max(largest, BLOCK_ELEMENTS)), own[0].dtype)
+    for layer in hidden:
+        matrices.pieces += _pieces([part[..., :-1] for part in layer], 1, scratch, spares=4)
+        rest.pieces += _pieces([part[..., -1] for part in layer], rest.rule.slots, scratch)
+    after = sum(layer[0][0].size for layer in hidden)  # the output layer and what follows it
+    rest.pieces += _pieces([part[..., after:] for part in own], rest.rule.slots, scratch)
+    return [matrices, rest]
+
+
+def _pieces(arrays: Sequence[Floats], slots: int, scratch: Floats, *, spares: int = 1) -> Iterator[Piece]:
+    """Cut theta, grad (K, …) and slots (K, slots, …) into pieces; matrices stay whole."""
+    theta, grad, kept = arrays
+    cuts = _cuts(*theta.shape) if theta.ndim == 2 else _whole(len(theta), theta[0].size)
+    for rows, cols in cuts:
+        cols = cols if theta.ndim == 2 else slice(None)
+        part = theta[rows, cols]
+        shape = part.shape if spares == 1 else (spares, *part.shape)
+        spare = scratch[: spares * part.size].reshape(shape)
+        yield Piece(rows, part, grad[rows, cols], tuple(kept[rows, slot, cols] for slot in range(slots)), spare)
+
+
+def _whole(rows: int, size: int) -> Iterator[tuple[slice, slice]]:
+    """Cut (rows, size) into blocks of whole rows."""
+    height = max(1, BLOCK_ELEMENTS // size)
+    for row in range(0, rows, height):
+        yield slice(row, min(row + height, rows)), slice(0, size)
+
+
 def _cuts(rows: int, size: int) -> Iterator[tuple[slice, slice]]:
     """Cut (rows, size) into blocks. How a row is cut depends on its size alone, never on its neighbours."""
     if size >= BLOCK_ELEMENTS:
@@ -262,6 +323,4 @@ def _cuts(rows: int, size: int) -> Iterator[tuple[slice, slice]]:
             for start in range(0, size, width):
                 yield slice(row, row + 1), slice(start, min(start + width, size))
     else:
-        height = BLOCK_ELEMENTS // size
-        for row in range(0, rows, height):
-            yield slice(row, min(row + height, rows)), slice(0, size)
+        yield from _whole(rows, size)

@@ -127,6 +127,8 @@ class TrialConfig:
         self.architecture.output_for(self.loss)
         warmup, epochs = self.schedule.warmup, self.training.epochs
         require(warmup < epochs, "schedule.warmup", f"< training.epochs ({epochs})", warmup)
+        if self.optimizer.rest is not None and not self.architecture.hidden:
+            raise ConfigError(f"optimizer {self.optimizer.name!r} moves hidden layers' weights, but there are none")
         classes, kind, name = self.dataset.classes, self.loss.target_kind, self.loss.name
         if kind != "values" and classes is None:
             raise ConfigError(f"loss {name!r} learns classes, but dataset {self.dataset.name!r} is a regression")

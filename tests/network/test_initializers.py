@@ -145,8 +145,7 @@ def test_a_gain_from_the_activation_is_that_of_each_layers_own(cls: type[Scaled]
     assert [blueprint.gains for blueprint in blueprints] == [(5 / 3, 3 / 4, Sigmoid().gain), (2**0.5, 2**0.5, 1.0)]
     layout = blueprints[0].layout
     one, own = (
-        cls(gain=gain).start(layout, (5 / 3, 3 / 4, 7.0), stream(0, Purpose.INIT))
-        for gain in (1.0, "activation")
+        cls(gain=gain).start(layout, (5 / 3, 3 / 4, 7.0), stream(0, Purpose.INIT)) for gain in (1.0, "activation")
     )
     for plain, scaled, gain in zip(layout.views(one), layout.views(own), (5 / 3, 3 / 4, 7.0), strict=True):
         np.testing.assert_allclose(scaled, gain * plain, rtol=1e-15)

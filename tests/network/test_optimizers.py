@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from nnexp.arrays import Floats
+from nnexp.network.clipping import Clip
+from nnexp.network.constraints import MaxNorm
+from nnexp.network.layout import Layout
 from nnexp.network.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -23,13 +28,15 @@ from nnexp.network.optimizers import (
     RAdam,
     RMSprop,
 )
-from nnexp.network.schedules import Constant
-from nnexp.network.update import Group, group_rows
+from nnexp.network.penalties import L1, L2
+from nnexp.network.schedules import Constant, Schedule
+from nnexp.network.update import Group, Regularization, Update, group_rows
 from tests.contracts import Float64s, Formula, assert_textbook
 from tests.trials import Ramp
 from tests.variations import acting, others
 
 Memory = dict[str, Float64s]
+CLASSES: dict[str, type[Any]] = dict(OPTIMIZERS)
 
 
 def sgd(o: SGD, theta: Float64s, g: Float64s, memory: Memory, t: int) -> Float64s:
@@ -140,19 +147,20 @@ def decayed(formula: Formula) -> Formula:
     return step
 
 
+EACH_ALONE = sorted(name for name, cls in CLASSES.items() if cls().rest is None)  # each parameter, not matrices
 TEXTBOOK = {name: decayed(formula) for name, formula in FORMULAS.items()}
 
 
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("name", EACH_ALONE)
 def test_an_optimizer_takes_the_steps_of_its_formula(name: str) -> None:
-    cls: type[Any] = OPTIMIZERS[name]
+    cls = CLASSES[name]
     assert_textbook(cls(), TEXTBOOK[name])
     assert_textbook(acting(cls), TEXTBOOK[name])
 
 
-@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("name", EACH_ALONE)
 def test_an_optimizer_follows_its_formula_at_each_other_value(name: str) -> None:
-    cls: type[Any] = OPTIMIZERS[name]
+    cls = CLASSES[name]
     for field in fields(cls):
         for optimizer in (*others(cls(), field.name), *others(acting(cls), field.name)):
             assert_textbook(optimizer, TEXTBOOK[name], steps=20)
@@ -162,17 +170,16 @@ def test_an_optimizer_follows_its_formula_at_each_other_value(name: str) -> None
     "name", sorted(name for name, cls in OPTIMIZERS.items() if {"beta1", "rho"} & {each.name for each in fields(cls)})
 )
 def test_decays_of_0_forget_everything(name: str) -> None:
-    cls: type[Any] = OPTIMIZERS[name]
+    cls = CLASSES[name]
     for field in {"beta1", "beta2", "rho"} & {each.name for each in fields(cls)}:
         if (name, field) != ("radam", "beta2"):
             assert_textbook(replace(cls(), **{field: 0.0}), TEXTBOOK[name])
 
 
 def test_a_large_eps_takes_part_where_the_formula_has_it() -> None:
-    for name, cls in OPTIMIZERS.items():
+    for name, cls in CLASSES.items():
         if "eps" in {field.name for field in fields(cls)}:
-            made: Any = cls
-            assert_textbook(made(lr=0.1, eps=10.0), TEXTBOOK[name])
+            assert_textbook(cls(lr=0.1, eps=10.0), TEXTBOOK[name])
 
 
 def test_a_long_training_keeps_to_the_formula_from_any_first_step() -> None:
@@ -188,44 +195,66 @@ def test_a_long_training_keeps_to_the_formula_from_any_first_step() -> None:
 
 # what a schedule and dead units ask of all
 
+LAYOUT = Layout((4, 3, 2))
 
-def moved(
-    optimizer: Optimizer, gradients: Float64s, *, schedule: Any = None, dtype: str = "float32"
-) -> tuple[Any, Any]:
-    """Return parameters before and after steps with gradients (S, 12)."""
-    theta = np.random.default_rng(7).normal(size=(1, 12)).astype(dtype)
-    before = theta.copy()
-    slots = [np.zeros_like(theta) for _ in range(optimizer.slots)]
-    (group,) = group_rows([optimizer], [schedule or Constant()])
-    group.prepare(1, len(gradients), len(gradients), theta.dtype)
-    for step, gradient in enumerate(gradients):
-        arrays = theta, gradient[None].astype(dtype), slots, np.empty_like(theta)
-        group.move(step, slice(0, 1), arrays)
-    assert all(np.isfinite(slot).all() for slot in slots)
-    return before, theta
+
+def marked(layer: int, rows: Any, cols: Any) -> NDArray[np.bool_]:
+    """Return where some weights and biases of a layer are."""
+    mask = np.zeros(LAYOUT.size)
+    LAYOUT.views(mask)[layer][rows, cols] = 1
+    return mask > 0
+
+
+DEAD = marked(0, 0, slice(None)) | marked(1, slice(None), 0)  # what goes into the first hidden unit and comes out of it
+MATRIX = marked(0, slice(None), slice(-1))  # the weights of the hidden layer
+
+
+def moved(optimizer: Optimizer, *, schedule: Schedule | None = None, dtype: str = "float32") -> tuple[Floats, Floats]:
+    """Return a network before and after steps along random gradients, with a dead unit."""
+    rng, steps = np.random.default_rng(7), 19  # odd, so that steps by signs do not add up to 0
+    theta = rng.normal(size=(1, LAYOUT.size)).astype(dtype)
+    before, grad = theta.copy(), np.empty_like(theta)
+    slots = np.zeros((1, optimizer.slots, LAYOUT.size), dtype)
+    groups = group_rows([optimizer], [schedule or Constant()])
+    held = Regularization([L2()], [L1()], [Clip()], [MaxNorm()])
+    update = Update(LAYOUT, groups, held, (theta, grad, slots))
+    groups[0].prepare(1, steps, steps, theta.dtype)
+    for step in range(steps):
+        grad[:] = np.where(DEAD, 0, rng.normal(size=LAYOUT.size))
+        update.step(step, 1, measure=False)
+    assert np.isfinite(slots).all()
+    return before[0], theta[0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_an_lr_of_0_leaves_the_parameters_alone(name: str, dtype: str) -> None:
-    gradients = np.random.default_rng(3).normal(size=(20, 12))
-    gradients[:, :4] = 0
-    for optimizer in (OPTIMIZERS[name], acting(OPTIMIZERS[name])):
-        made = optimizer() if isinstance(optimizer, type) else optimizer  # type: ignore[call-arg]
-        before, after = moved(made, gradients, schedule=Ramp(top=0.0), dtype=dtype)
+    cls = CLASSES[name]
+    for optimizer in (cls(), acting(cls)):
+        before, after = moved(optimizer, schedule=Ramp(top=0.0), dtype=dtype)
         assert np.array_equal(before, after)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_parameters_without_gradients_stay(name: str, dtype: str) -> None:
-    cls: type[Any] = OPTIMIZERS[name]
-    gradients = np.random.default_rng(3).normal(size=(19, 12))  # steps by signs cannot add up to 0
-    gradients[:, :4] = 0
+    cls = CLASSES[name]
     for optimizer in (cls(weight_decay=0.0), *(replace(each, weight_decay=0.0) for each in options(cls))):
-        before, after = moved(optimizer, gradients, dtype=dtype)
-        assert np.array_equal(before[:, :4], after[:, :4])
-        assert (before[:, 4:] != after[:, 4:]).all()
+        before, after = moved(optimizer, dtype=dtype)
+        assert np.array_equal(before[DEAD], after[DEAD])
+        assert (before[~DEAD] != after[~DEAD]).all()
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_weight_decay_acts_on_weights_and_biases_without_a_gradient_too(name: str) -> None:
+    cls = CLASSES[name]
+    decoupled = cls(weight_decay=0.5).decoupled
+    before, after = moved(cls(lr=0.1, weight_decay=0.5), dtype="float64")
+    shares = np.where(MATRIX, 0.1, getattr(cls(), "adamw_lr", 0.1))
+    if decoupled:
+        np.testing.assert_allclose(after[DEAD], (before * (1 - shares * 0.5) ** 19)[DEAD], rtol=1e-12)
+    else:
+        assert (np.abs(after[DEAD]) != np.abs(before[DEAD])).all()
 
 
 def options(cls: type[Any]) -> list[Any]:

@@ -28,7 +28,7 @@ from nnexp.network.schedules import (
     Step,
     start,
 )
-from nnexp.network.update import group_rows
+from nnexp.network.update import Piece, group_rows
 from nnexp.training import Training, train
 from tests.contracts import assert_rejected
 from tests.trials import small
@@ -267,7 +267,7 @@ def test_reductions_of_1_change_no_bit_and_others_multiply_lr(optimizer: Any) ->
         theta, moved = np.ones((3, 1)), []
         for step in range(4):
             before, slots = theta.copy(), [np.zeros_like(theta) for _ in range(optimizer.slots)]
-            group.move(step, slice(0, 3), (theta, np.ones_like(theta), slots, np.empty_like(theta)))
+            group.move(step, Piece(slice(0, 3), theta, np.ones_like(theta), tuple(slots), np.empty_like(theta)))
             moved.append((before - theta)[:, 0].tolist())
         return moved
 
