@@ -101,7 +101,7 @@ def show_trial(trial: Trial, result: TrialResult) -> None:
     for name, value in result.summary.items():
         if name.startswith("test/"):
             say(f"  {name} {value:.4f}")
-    say(f"  {result.parameters} parameters, {result.wall_seconds:.2f} s of training")
+    say(f"  {result.costs['parameters']:.0f} parameters, {result.costs['wall_seconds']:.2f} s of training")
 
 
 def shown_path(path: Path) -> str:

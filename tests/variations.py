@@ -137,8 +137,8 @@ def _candidates(config: Any, field: str) -> Iterator[Any]:
             if type(value) in table.values():
                 yield from (cls() for _, cls in sorted(table.items()))
                 yield from (other(value, each.name) for each in fields(value))
-    elif isinstance(value, tuple) and value and isinstance(value[0], str):
-        yield from (value[1:], (*value, "brier"))
+    elif get_type_hints(type(config))[field] == tuple[str, ...]:
+        yield from (value[1:], (*value, "f1_macro"))
     elif isinstance(value, tuple) and value:
         yield (value[0] + 1, *value[1:])
 

@@ -78,6 +78,10 @@ class Muon(Optimizer):
             eps=self.adamw_eps,
         )
 
+    def product_flops(self, hidden: Sequence[tuple[int, int]]) -> int:
+        # X Xᵀ, G G and (B G + C G²) X of each iteration, with X (n, m) and n <= m
+        return sum(self.ns_steps * (4 * min(shape) ** 2 * max(shape) + 2 * min(shape) ** 3) for shape in hidden)
+
     def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         momentum = field("momentum")
         return momentum, LEAST_NORM / (1 - momentum), lr

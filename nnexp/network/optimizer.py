@@ -74,6 +74,10 @@ class Optimizer(Component):
         """
         return None
 
+    def product_flops(self, hidden: Sequence[tuple[int, int]]) -> int:
+        """Return the floating-point operations of a step's products of matrices; hidden: shapes of hidden weights."""
+        return 0
+
     @abstractmethod
     def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         """Return the numbers that steps t (S, 1, 1), counted from 1, need; lr is (S, K, 1), after the schedule."""

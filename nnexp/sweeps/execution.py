@@ -17,8 +17,9 @@ from nnexp.sweeps.files import write_trial
 from nnexp.sweeps.ledger import Ledger, TrialResult
 from nnexp.sweeps.plan import DataKey, Plan, Trial
 from nnexp.sweeps.workers import Done, Worker, work
+from nnexp.training.costs import counts
 from nnexp.training.stacking import form_problem
-from nnexp.training.state import Problem, Records, State, metrics_of
+from nnexp.training.state import Problem, Records, Spent, State, metrics_of
 
 SLICE_SECONDS = 2.0
 FIRST_SLICE_EPOCHS = 2  # enough to see how long an epoch takes
@@ -35,8 +36,7 @@ class Stack:
     epochs: int = FIRST_SLICE_EPOCHS
     started_at: float = 0.0
     records: dict[int, list[Records]] = field(default_factory=dict)
-    wall_seconds: dict[int, float] = field(default_factory=dict)
-    cpu_seconds: dict[int, float] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
 
     def submit(self, worker: Worker) -> Future[Done]:
         """Let a worker train the next slice."""
@@ -55,12 +55,7 @@ class Stack:
         self.state = done.state
         for place, records in done.observed.records.items():
             self.records.setdefault(place, []).append(records)
-        for total, part in (
-            (self.wall_seconds, done.observed.wall_seconds),
-            (self.cpu_seconds, done.observed.cpu_seconds),
-        ):
-            for place, seconds in part.items():
-                total[place] = total.get(place, 0.0) + seconds
+        self.spent.add(done.observed.spent)
         return [
             (trial, place) for trial, place in zip(self.trials, self.places, strict=True) if place in done.observed.ends
         ]
@@ -78,9 +73,8 @@ class Stack:
             history={name: column.tolist() for name, column in zip(names, values.T, strict=True)},
             times=times,
             summary=end.summary,
-            wall_seconds=self.wall_seconds[place],
-            cpu_seconds=self.cpu_seconds[place],
-            parameters=self.problem.blueprint.layout.size,
+            confusion=end.confusion,
+            costs=counts(self.problem, place, end.epoch) | self.spent.of(place),
             stack_width=len(self.problem.replicas),
             started_at=self.started_at,
             ended_at=time.time(),

@@ -48,7 +48,7 @@ def _scores(trial: Trial, result: TrialResult) -> dict[str, float]:
     objective = trial.config.objective.metric
     at_best = result.history[objective][result.epochs.index(int(result.summary["epoch_best"]))]
     rest = {name: value for name, value in result.summary.items() if name != best_metric(trial)}
-    return {best_metric(trial): at_best, **rest, "cost/wall_seconds": result.wall_seconds}
+    return {best_metric(trial): at_best, **rest, "cost/wall_seconds": result.costs["wall_seconds"]}
 
 
 def leaderboard(plan: Plan, results: Mapping[str, TrialResult]) -> list[Row]:

@@ -38,7 +38,8 @@ class TrialResult:
     """What became of a trial, as plain data.
 
     epoch: the last one. epochs: of the records. history: each metric's values at them. times: when each record was
-    made, seconds since 1970. summary: metrics of the whole training. stack_width: replicas in its stack when it began.
+    made, seconds since 1970. summary: metrics of the whole training. confusion: of the best epoch, by part; rows are
+    true classes. costs: by name. stack_width: replicas in its stack when it began.
     """
 
     outcome: str
@@ -47,9 +48,8 @@ class TrialResult:
     history: dict[str, list[float]]
     times: list[float]
     summary: dict[str, float]
-    wall_seconds: float
-    cpu_seconds: float
-    parameters: int
+    confusion: dict[str, list[list[int]]]
+    costs: dict[str, float]
     stack_width: int
     started_at: float
     ended_at: float

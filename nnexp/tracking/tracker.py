@@ -20,6 +20,7 @@ from nnexp.sweeps.ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.tracking import provenance
 from nnexp.tracking.store import open_store
+from nnexp.training.metrics import CHEAP
 
 if TYPE_CHECKING:
     from mlflow.entities import Dataset, Metric, Run
@@ -172,9 +173,7 @@ def _metrics(result: TrialResult, row: Row) -> list[Metric]:
     ]
     final = {
         **result.summary,
-        "cost/wall_seconds": result.wall_seconds,
-        "cost/cpu_seconds": result.cpu_seconds,
-        "cost/parameters": float(result.parameters),
+        **{f"cost/{name}": value for name, value in result.costs.items()},
         **aggregates(row),
     }
     end = _milliseconds(result.ended_at)
@@ -182,9 +181,13 @@ def _metrics(result: TrialResult, row: Row) -> list[Metric]:
 
 
 def aggregates(row: Row) -> dict[str, float]:
-    """Return `agg/*`: mean and standard deviation of the objective and the test metrics over n finished repeats."""
-    found = {"agg/n": float(row.n)}
-    for name in (best_metric(row.trials[0]), *(name for name in row.mean if name.startswith("test/"))):
+    """Return `agg/*`: mean and deviation over n finished repeats of the objective, and of few metrics of the test part.
+
+    Those are the same metric and the cheap ones: each is another column of MLflow's table.
+    """
+    found, objective = {"agg/n": float(row.n)}, row.trials[0].config.objective.metric.partition("/")[2]
+    tested = [f"test/{name}" for name in dict.fromkeys((*CHEAP, objective))]
+    for name in (best_metric(row.trials[0]), *tested):
         if name not in row.mean:
             continue
         flat = name.replace("/", "_")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.arrays import Flags, Integers
+from nnexp.training.costs import peak_bytes
 from nnexp.training.evaluation import judge_best
 from nnexp.training.running import Run
 from nnexp.training.state import (
@@ -17,6 +19,7 @@ from nnexp.training.state import (
     Problem,
     Records,
     Slice,
+    Spent,
     State,
     metrics_of,
 )
@@ -35,7 +38,9 @@ def advance(problem: Problem, state: State, epochs: int) -> tuple[State, Slice]:
             state = _train_until_someone_leaves(problem, state, last, log)
         if state.epoch == problem.training.epochs and len(state.alive):
             _finish(problem, state, log)
-    return state, log.slice
+    observed = log.slice
+    observed.spent.peak_bytes = peak_bytes()
+    return state, observed
 
 
 def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: _Log) -> State:
@@ -50,7 +55,7 @@ def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: 
         recorded = state.epoch % every == 0 or state.epoch in (1, epochs)
         if recorded:
             values |= run.observe()
-        log.spend(state.alive, time.perf_counter() - wall, time.process_time() - cpu)
+        log.spend(state.alive, run.shares, (time.perf_counter() - wall, time.process_time() - cpu))
         finite = np.logical_and.reduce([np.isfinite(each) for each in values.values()])
         if recorded:
             table = np.stack([values[name] for name in log.names], axis=1)  # (K, metrics)
@@ -125,11 +130,11 @@ class _Log:
         self._slice = Slice()
         self._rows: dict[int, list[tuple[int, NDArray[np.float64], float]]] = {}
 
-    def spend(self, alive: Integers, wall: float, cpu: float) -> None:
-        """Share an epoch's time out equally."""
-        for position in alive.tolist():
-            self._slice.wall_seconds[position] = self._slice.wall_seconds.get(position, 0.0) + wall / len(alive)
-            self._slice.cpu_seconds[position] = self._slice.cpu_seconds.get(position, 0.0) + cpu / len(alive)
+    def spend(self, alive: Integers, shares: Sequence[float], seconds: tuple[float, float]) -> None:
+        """Share an epoch's time out. seconds: of the wall and of the processor."""
+        by_position = dict(zip(alive.tolist(), shares, strict=True))
+        wall, cpu = ({position: each * share for position, share in by_position.items()} for each in seconds)
+        self._slice.spent.add(Spent(wall, cpu))
 
     def add(self, state: State, table: NDArray[np.float64], finite: Flags) -> None:
         """Record an epoch of the replicas whose numbers are finite."""

@@ -14,6 +14,7 @@ from nnexp.data.prepared import Data, prepare
 from nnexp.errors import UsageError
 from nnexp.network.stack import Blueprint, predict
 from nnexp.training.advance import advance
+from nnexp.training.costs import counts
 from nnexp.training.settings import TrialConfig
 from nnexp.training.stacking import OWN, form_problem, same_stack
 from nnexp.training.state import Outcome, begin, metrics_of
@@ -27,7 +28,8 @@ class Result:
     among them the test metrics at the best epoch. best: parameters of the best epoch (W1, b1, …). last: those after the
     last epoch, None for a diverged trial. average: the average of the best epoch, None where none is kept. confusion:
     counts at the best epoch, (C, C), rows are true classes; of `validation` and `test`; {} for values and where it
-    diverged.
+    diverged. costs: what `nnexp.training.costs` counts, up to the last epoch; the trial's share of its stack's
+    wall_seconds and cpu_seconds; peak_bytes, of the process.
     """
 
     config: TrialConfig
@@ -39,6 +41,7 @@ class Result:
     last: dict[str, Floats] | None
     average: dict[str, Floats] | None
     confusion: dict[str, NDArray[np.intp]]
+    costs: dict[str, float]
     blueprint: Blueprint
 
     def predict(self, X: ArrayLike) -> Floats:
@@ -88,6 +91,7 @@ def train(
                 best=layout.unpack(end.theta),
                 last=None if end.last is None else layout.unpack(end.last),
                 average=layout.unpack(end.average) if end.average.size else None,
+                costs=counts(problem, place, end.epoch) | observed.spent.of(place),
                 confusion={part: np.array(counts, np.intp) for part, counts in end.confusion.items()},
                 blueprint=problem.blueprint,
             )

@@ -11,6 +11,7 @@ from nnexp.network.losses import Desk, Targets
 from nnexp.network.stack import Pass
 from nnexp.network.update import Regularization, Update, group_rows
 from nnexp.training.answers import Sums
+from nnexp.training.costs import epoch_flops
 from nnexp.training.evaluation import Evaluation, Values
 from nnexp.training.feed import Batches
 from nnexp.training.metrics import judge
@@ -23,6 +24,8 @@ class Run:
     def __init__(self, problem: Problem, state: State) -> None:
         replicas = [problem.replicas[position] for position in state.alive]
         self.blueprint, self.state, self.epochs = problem.blueprint, state, problem.training.epochs
+        work = [epoch_flops(problem, replica) for replica in replicas]
+        self.shares = [each / sum(work) for each in work]  # of each replica in the work
         self.batches = Batches(problem, replicas)
         self.scale = self.batches.reader.scale_of("train")
         self.fates = Fates(

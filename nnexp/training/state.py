@@ -131,16 +131,42 @@ class End:
 
 
 @dataclass
-class Slice:
-    """What `advance` observed, by position in the problem's replicas.
+class Spent:
+    """Time and memory, which alone differ from run to run.
 
-    wall_seconds, cpu_seconds: a replica's equal share of each epoch's time. They alone differ from run to run.
+    wall_seconds, cpu_seconds: by position in the problem's replicas, each one's share of its stack's time by the work
+    that it is estimated to be. peak_bytes: the most memory the process held; None where the system does not say.
     """
+
+    wall_seconds: dict[int, float] = field(default_factory=dict)
+    cpu_seconds: dict[int, float] = field(default_factory=dict)
+    peak_bytes: int | None = None
+
+    def add(self, more: Spent) -> None:
+        """Add what was spent afterwards."""
+        for total, part in ((self.wall_seconds, more.wall_seconds), (self.cpu_seconds, more.cpu_seconds)):
+            for position, seconds in part.items():
+                total[position] = total.get(position, 0.0) + seconds
+        if more.peak_bytes is not None:
+            self.peak_bytes = max(self.peak_bytes or 0, more.peak_bytes)
+
+    def of(self, position: int) -> dict[str, float]:
+        """Return a replica's, by name, as far as it is known."""
+        found = {
+            "wall_seconds": self.wall_seconds.get(position),
+            "cpu_seconds": self.cpu_seconds.get(position),
+            "peak_bytes": self.peak_bytes,
+        }
+        return {name: float(value) for name, value in found.items() if value is not None}
+
+
+@dataclass
+class Slice:
+    """What `advance` observed, by position in the problem's replicas."""
 
     records: dict[int, Records] = field(default_factory=dict)
     ends: dict[int, End] = field(default_factory=dict)
-    wall_seconds: dict[int, float] = field(default_factory=dict)
-    cpu_seconds: dict[int, float] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
 
 
 def has_part(problem: Problem, part: Part) -> bool:

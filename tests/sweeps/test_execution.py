@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -179,8 +180,8 @@ def test_progress_grows_to_the_end(on_two: Executed) -> None:
 
 def test_a_result_says_what_it_cost(on_two: Executed) -> None:
     for result in on_two.results.values():
-        assert result.wall_seconds > 0
-        assert result.cpu_seconds >= 0
+        assert result.costs["wall_seconds"] > 0
+        assert result.costs["cpu_seconds"] >= 0
         assert result.started_at <= result.ended_at
         assert result.times == sorted(result.times)
         assert all(result.started_at <= each <= result.ended_at for each in result.times)
@@ -192,7 +193,31 @@ def test_a_folder_holds_whole_trials_and_nothing_else(on_two: Executed) -> None:
     assert folders == {key[:16] for key in on_two.results}
     for key in on_two.results:
         names = {path.name for path in trial_folder(on_two.folder, key).iterdir()}
-        assert names == {"config.yaml", "history.csv", "weights.npz"}
+        counted = {"confusion.csv"} if on_two.results[key].outcome == "finished" else set()
+        assert names == {"config.yaml", "history.csv", "weights.npz"} | counted
+
+
+def test_the_confusion_of_a_folder_is_that_of_the_trial_alone(on_two: Executed) -> None:
+    for trial in (trial for trial in on_two.plan.trials if on_two.results[trial.key].outcome == "finished"):
+        (alone,) = train([trial.config])
+        with (trial_folder(on_two.folder, trial.key) / "confusion.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        classes = trial.config.dataset.classes or 0
+        assert [(row["part"], int(row["true"])) for row in rows] == [
+            (part, label) for part in ("validation", "test") for label in range(classes)
+        ]
+        for row in rows:
+            counts = [int(row[f"predicted_{label}"]) for label in range(classes)]
+            assert counts == alone.confusion[row["part"]][int(row["true"])].tolist()
+
+
+def test_the_counted_costs_are_those_of_each_trial_alone(on_two: Executed) -> None:
+    for trial in on_two.plan.trials:
+        (alone,) = train([trial.config])
+        found = on_two.results[trial.key].costs
+        assert set(found) == set(alone.costs)
+        for name in ("steps", "examples", "parameters", "flops", "array_bytes"):
+            assert found[name] == alone.costs[name]
 
 
 def test_a_worker_that_fails_is_named_in_one_line_and_what_finished_is_kept(

@@ -30,9 +30,8 @@ def result(*values: float, best: int = 1, test: float = 0.5, metric: str = "val/
         history={metric: list(values)},
         times=[float(epoch) for epoch in epochs],
         summary={"epoch_best": float(best), f"{metric}_best": values[best - 1], "test/acc": test},
-        wall_seconds=2.0,
-        cpu_seconds=1.0,
-        parameters=7,
+        confusion={},
+        costs={"wall_seconds": 2.0, "parameters": 7.0},
         stack_width=3,
         started_at=0.0,
         ended_at=9.0,
@@ -40,7 +39,9 @@ def result(*values: float, best: int = 1, test: float = 0.5, metric: str = "val/
 
 
 def diverged(epoch: int = 1) -> TrialResult:
-    return TrialResult("diverged", epoch, [], {"val/acc": []}, [], {"epoch_best": 0.0}, 1.0, 1.0, 7, 3, 0.0, 1.0)
+    return TrialResult(
+        "diverged", epoch, [], {"val/acc": []}, [], {"epoch_best": 0.0}, {}, {"wall_seconds": 1.0}, 3, 0.0, 1.0
+    )
 
 
 def board(*configurations: Sequence[TrialResult | None], **settings: Any) -> tuple[Plan, dict[str, TrialResult]]:

@@ -16,6 +16,7 @@ import yaml
 
 from nnexp.config.build import build_trial
 from nnexp.tracking.tracker import flatten
+from nnexp.training.metrics import applicable
 from tests.tracking.conftest import CLASSES, Recorded, nnexp_run
 
 CLASS_METRICS = {
@@ -86,8 +87,18 @@ def test_what_is_measured_once_is_there_once_and_agrees_with_the_history(recorde
         assert run.data.metrics["val/acc_best"] == max(accuracies)
         assert run.data.metrics["epoch_best"] == 1 + accuracies.index(max(accuracies))
         assert run.data.metrics["cost/parameters"] == 8 * 65 + 10 * 9
-        assert run.data.metrics["cost/wall_seconds"] > 0
-        assert run.data.metrics["cost/cpu_seconds"] > 0
+        assert run.data.metrics["cost/steps"] == 3 * math.ceil(run.data.metrics["cost/examples"] / 3 / 64)
+        for name in ("wall_seconds", "cpu_seconds", "flops", "array_bytes", "peak_bytes"):
+            assert run.data.metrics[f"cost/{name}"] > 0
+
+
+def test_all_metrics_of_the_best_epoch_are_there_but_few_are_aggregated(recorded: Recorded) -> None:
+    for sweep, classes in (("classes", 10), ("values", None)):
+        for run in (run for run in recorded.runs("trial", sweep) if run.data.tags["nnexp.outcome"] == "finished"):
+            for name in applicable(classes):
+                assert {f"val/{name}_best", f"test/{name}"} <= set(run.data.metrics)
+            aggregated = {name for name in run.data.metrics if name.startswith("agg/")}
+            assert len(aggregated) == (7 if classes else 9), aggregated  # n, and mean and deviation of three or four
 
 
 def test_each_trial_carries_the_aggregates_of_its_configuration(recorded: Recorded) -> None:
@@ -104,11 +115,12 @@ def test_each_trial_carries_the_aggregates_of_its_configuration(recorded: Record
             assert math.isclose(run.data.metrics[f"agg/{flat}_std"], statistics.stdev(values), abs_tol=1e-12)
 
 
-def test_artifacts_are_the_config_the_history_and_the_weights(recorded: Recorded) -> None:
+def test_artifacts_are_the_config_the_confusion_the_history_and_the_weights(recorded: Recorded) -> None:
     client = recorded.client()
     for run in recorded.runs("trial", "classes")[:3]:
         folder = Path(client.download_artifacts(run.info.run_id, ""))
-        assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "history.csv", "weights.npz"]
+        names = ["config.yaml", "confusion.csv", "history.csv", "weights.npz"]
+        assert sorted(path.name for path in folder.iterdir()) == names
         config = yaml.safe_load((folder / "config.yaml").read_text())
         assert flatten(build_trial(config).describe()) == run.data.params
         with (folder / "history.csv").open() as file:
@@ -116,6 +128,10 @@ def test_artifacts_are_the_config_the_history_and_the_weights(recorded: Recorded
         for name in CLASS_METRICS:
             history = client.get_metric_history(run.info.run_id, name)
             assert [float(row[name]) for row in rows] == [point.value for point in history]
+        with (folder / "confusion.csv").open() as file:
+            tested = [row for row in csv.DictReader(file) if row["part"] == "test"]
+        counts = [[int(row[f"predicted_{label}"]) for label in range(10)] for row in tested]
+        assert np.trace(counts) / np.sum(counts) == run.data.metrics["test/acc"]
         with np.load(folder / "weights.npz", allow_pickle=False) as weights:
             shapes = {name: weights[name].shape for name in weights.files}
         assert shapes == {"W1": (8, 64), "b1": (8,), "W2": (10, 8), "b2": (10,)}

@@ -165,12 +165,12 @@ def test_time_is_shared_out_among_those_who_used_it() -> None:
     problem, start = STACKS["leaving"], time.perf_counter()
     _, observed = advance(problem, begin(problem), 7)
     elapsed = time.perf_counter() - start
-    assert set(observed.wall_seconds) == set(observed.cpu_seconds) == {0, 1, 2, 3}
-    assert sum(observed.wall_seconds.values()) <= elapsed
-    assert all(seconds > 0 for seconds in observed.wall_seconds.values())
+    assert set(observed.spent.wall_seconds) == set(observed.spent.cpu_seconds) == {0, 1, 2, 3}
+    assert sum(observed.spent.wall_seconds.values()) <= elapsed
+    assert all(seconds > 0 for seconds in observed.spent.wall_seconds.values())
     finished = max(observed.ends, key=lambda position: observed.ends[position].epoch)
     first = min(observed.ends, key=lambda position: observed.ends[position].epoch)
-    assert observed.wall_seconds[finished] > observed.wall_seconds[first]
+    assert observed.spent.wall_seconds[finished] > observed.spent.wall_seconds[first]
 
 
 def test_records_are_in_the_order_of_the_problems_metrics_and_of_time() -> None:
