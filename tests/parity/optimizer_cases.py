@@ -13,6 +13,7 @@ from nnexp.network.optimizers import (
     AdamW,
     Lion,
     Momentum,
+    Muon,
     NAdam,
     Nesterov,
     Optimizer,
@@ -23,6 +24,9 @@ from tests.parity.words import Call, Case, Reference, Settings, call
 
 EPS_INSIDE = "PyTorch adds eps outside the root, as nnexp where eps_inside is false; compared with the formula"
 NO_LION = "PyTorch has none; compared with the algorithm of its source"
+FLOAT64 = (
+    "PyTorch iterates in bfloat16 and takes nothing but matrices; compared with its code in float64, AdamW beside it"
+)
 
 
 def case(ours: Optimizer, theirs: Call, reason: str = "", **more: Any) -> Case:
@@ -80,4 +84,16 @@ for on in (False, True):
         ),
     }
 
-OPTIMIZER_CASES = DESCENT | ADAPTIVE | MOMENTS
+MUON: dict[str, Case] = {}
+FORMS: dict[str, Settings] = {
+    "muon": {"nesterov": True, "ns_steps": 5, "adjust_lr_fn": "original"},
+    "muon, plain": {"nesterov": False, "ns_steps": 4, "adjust_lr_fn": "match_rms_adamw"},
+}
+REST: Settings = {"adamw_lr": 0.03, "adamw_beta1": 0.8, "adamw_beta2": 0.95, "adamw_eps": 1e-4}
+for name, form in FORMS.items():
+    matrices = call("Muon", lr=0.02, momentum=0.8, **form, **DECAY)
+    rest = call("AdamW", **SAME | {"lr": 0.03}, **PAIR)
+    theirs = call("muon_and_adamw", muon=matrices, adamw=rest)
+    MUON[name] = case(Muon(lr=0.02, momentum=0.8, **form, **REST, **DECAY), theirs, FLOAT64)
+
+OPTIMIZER_CASES = DESCENT | ADAPTIVE | MOMENTS | MUON
