@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "sweeps": {"training", "network", "data", "config"},
     "tracking": {"sweeps", "training", "config"},
     "reporting": {"sweeps", "training", "config"},
+    "testing": {"config", "training", "data", "network"},
 }
 
 # Hydra's plugins and the commands (every module of nnexp itself that is not of the foundation) may import anything.
@@ -104,6 +105,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 def test_a_file_imports_only_what_its_room_may(path: Path) -> None:
     package = ".".join(path.relative_to(PACKAGE.parent).parts[:-1])
     assert violations(unit_of(path), path.read_text(), package) == []
+
+
+def test_nothing_imports_the_helpers_of_tests() -> None:
+    assert not [room for room, allowed in ROOMS.items() if "testing" in allowed]
+    others = [path for path in FILES if unit_of(path) != "testing"]
+    assert [path.name for path in others if "nnexp.testing" in path.read_text()] == []
 
 
 def test_every_folder_is_a_room_of_the_table() -> None:

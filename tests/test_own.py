@@ -16,21 +16,24 @@ from nnexp.config.build import TABLES, component
 from nnexp.config.registration import KINDS
 from nnexp.errors import ConfigError, choose
 from nnexp.network.activations import ACTIVATIONS, Activation, ReLU
+from nnexp.network.optimizer import Optimizer
 from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam
 from nnexp.network.penalties import L1_PENALTIES, L2
 from tests.compositions import composing
 from tests.packages import CUBE, CUBE_ENTRIES, install, seen
 
 HEAD = "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom nnexp.network.optimizers import *\n"
+HEAD += "from nnexp.network.optimizer import Optimizer\n"
 FROZEN = "@dataclass(frozen=True, kw_only=True)\n"
+BELOW = f"is no class below {Optimizer.__module__}.Optimizer"
 BROKEN = {
     "that cannot be imported": ("import nowhere", "cannot be imported: ModuleNotFoundError: No module named 'nowhere'"),
     "that raises": ("raise SyntaxError('two\\nlines')", "cannot be imported: SyntaxError: two"),
     "that is not there": ("", "cannot be imported: AttributeError"),
-    "that is no class": ("Mine = 3", "is no class below nnexp.network.optimizers.Optimizer"),
+    "that is no class": ("Mine = 3", BELOW),
     "of another kind": (
         "from nnexp.network.activations import ReLU as Mine",
-        "is no class below nnexp.network.optimizers.Optimizer",
+        BELOW,
     ),
     "of another name": (f"{HEAD}{FROZEN}class Mine(SGD): name: ClassVar[str] = 'yours'", "calls itself 'yours'"),
     "that is no dataclass": (f"{HEAD}class Mine(SGD): name = 'mine'", "must be made by @dataclass(frozen=True, kw_"),

@@ -22,11 +22,11 @@ def register(cls: type[Component], kind: str | None = None) -> None:
     Raises: ConfigError if it is no component of any kind, or its name is taken by nnexp or an installed package.
     """
     if kind is None:
-        kind = _kind(cls)
+        kind = kind_of(cls)
     KINDS[choose("kind", kind, KINDS)].register(cls)
 
 
-def _kind(cls: type[Component]) -> str:
+def kind_of(cls: type[Component]) -> str:
     """Return the kind of component that a class is."""
     found = [kind for kind, table in KINDS.items() if isinstance(cls, type) and issubclass(cls, table.base)]
     if not found:

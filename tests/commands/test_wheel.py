@@ -28,7 +28,8 @@ def test_it_carries_the_package_and_every_file_of_conf(wheel: Path) -> None:
     conf = {f"nnexp/{path.relative_to(PROJECT).as_posix()}" for path in (PROJECT / "conf").rglob("*.yaml")}
     code = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "nnexp").rglob("*.py")}
     assert conf | code <= names
-    assert not any(name.startswith(("conf/", "tests/", "scripts/")) for name in names)
+    assert not any(name.startswith(("conf/", "tests/", "scripts/", "docs/")) for name in names)
+    assert not any("example" in name for name in names)
 
 
 def test_installed_elsewhere_it_trains_and_sweeps_from_an_empty_directory(wheel: Path, tmp_path: Path) -> None:

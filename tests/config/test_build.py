@@ -12,8 +12,8 @@ import pytest
 from nnexp.config.build import TABLES, build_run, build_trial
 from nnexp.data.sources import DATASETS
 from nnexp.network.activations import LeakyReLU, ReLU, Tanh
+from nnexp.testing.contracts import assert_rejected
 from nnexp.training import TrialConfig
-from tests.contracts import assert_rejected
 
 RUN = {
     "executor": {"workers": "auto"},

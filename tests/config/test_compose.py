@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from nnexp.config.compose import conf_folder, resolve, texts, unresolved
+from nnexp.testing.contracts import assert_rejected
 from tests.compositions import composing
-from tests.contracts import assert_rejected
 
 
 def test_a_composition_does_not_change_the_next_one() -> None:

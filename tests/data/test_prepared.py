@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from nnexp.data.prepared import Data, from_arrays, open_data, prepare, store
 from nnexp.data.sources import DATASETS, Digits, Examples, Moons, Source
 from nnexp.errors import DataError
-from tests.contracts import assert_dtype_kept
-from tests.variations import others
+from nnexp.testing.contracts import assert_dtype_kept
+from nnexp.testing.variations import others
 
 SEEDS = (0, 1, 5)
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pytest
 
 from nnexp.data.sources import DATASETS, Blobs, Circles, Generated, Iris, Moons, Source, Spirals
 from nnexp.errors import ConfigError
-from tests.variations import other
+from nnexp.testing.variations import other
 
 GENERATED = sorted(name for name, cls in DATASETS.items() if issubclass(cls, Generated))
 NAN, INF = float("nan"), float("inf")

@@ -13,7 +13,7 @@ from nnexp.data.sources import DATASETS, Blobs, Diabetes, Iris, Moons, Source
 from nnexp.data.splits import Split, divide
 from nnexp.errors import DataError
 from nnexp.randomness import Purpose, stream
-from tests.contracts import assert_partition
+from nnexp.testing.contracts import assert_partition
 
 SHARES = st.sampled_from([0.0, 0.1, 0.15, 0.2, 0.29, 1 / 3, 0.4])
 SEEDS = st.integers(0, 2**40)

@@ -9,8 +9,8 @@ from scipy.integrate import quad
 from scipy.special import erf
 
 from nnexp.network.activations import ACTIVATIONS, ELU, GELU, Activation, LeakyReLU, Softmax, sigmoid
-from tests.contracts import activate, slopes
-from tests.variations import acting
+from nnexp.testing.contracts import activate, slopes
+from nnexp.testing.variations import acting
 
 Float64s = NDArray[np.float64]
 Z = np.linspace(-6, 6, 49)

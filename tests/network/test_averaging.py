@@ -12,10 +12,10 @@ from nnexp.data.prepared import prepare
 from nnexp.network.averaging import AVERAGINGS, EMA, Averages, Averaging
 from nnexp.network.normalization import NORMALIZATIONS
 from nnexp.network.optimizers import SGD
+from nnexp.testing.contracts import assert_alone, assert_slices
+from nnexp.testing.trials import regression, small
 from nnexp.training import Training, TrialConfig, train
 from nnexp.training.stacking import form_problem, same_stack
-from tests.contracts import assert_alone, assert_slices
-from tests.trials import regression, small
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (5, 7), (3, 70_000), (400, 100)])

@@ -14,9 +14,9 @@ from nnexp.network.clipping import CLIPS, Clip, ClipNorm, ClipValue, shares
 from nnexp.network.initializers import Random
 from nnexp.network.optimizers import SGD, Adam, Momentum
 from nnexp.network.penalties import L1, L2
+from nnexp.testing.contracts import assert_alone
+from nnexp.testing.trials import small
 from nnexp.training import Training, TrialConfig, train
-from tests.contracts import assert_alone
-from tests.trials import small
 
 Gradient = NDArray[np.float64]
 

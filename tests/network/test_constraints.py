@@ -12,9 +12,9 @@ from nnexp.network.architecture import MLP
 from nnexp.network.constraints import Bounds, MaxNorm, UnitMaxNorm
 from nnexp.network.initializers import Random
 from nnexp.network.optimizers import SGD, Adam
+from nnexp.testing.contracts import assert_alone
+from nnexp.testing.trials import small
 from nnexp.training import Training, train
-from tests.contracts import assert_alone
-from tests.trials import small
 
 WHOLE = Training(epochs=1, batch_size="full", dtype="float64")
 

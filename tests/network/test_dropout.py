@@ -14,9 +14,9 @@ from nnexp.data.sources import Moons
 from nnexp.network.architecture import MLP
 from nnexp.network.dropout import DROPOUTS, Dropout, Fates, InvertedDropout, Mask
 from nnexp.network.optimizers import SGD
+from nnexp.testing.trials import small
+from nnexp.testing.variations import acting
 from nnexp.training import Objective, Training, train
-from tests.trials import small
-from tests.variations import acting
 
 SHAPE = (40, 50)  # units, examples
 

@@ -21,14 +21,14 @@ from nnexp.network.penalties import L1, L2
 from nnexp.network.schedules import Exponential, Memory, ReduceOnPlateau, Schedule, Step, Times
 from nnexp.network.stack import Pass
 from nnexp.network.update import Update
-from nnexp.training import TrialConfig
-from tests.contracts import (
+from nnexp.testing.contracts import (
     assert_dtype_kept,
     assert_finite_loss,
     assert_gradient,
     assert_rejected,
     assert_textbook,
 )
+from nnexp.training import TrialConfig
 from tests.network.test_gradient import CLASSES, VALUES, batch, case
 from tests.network.test_optimizers import TEXTBOOK
 from tests.network.test_schedules import assert_factors, assert_plateaus

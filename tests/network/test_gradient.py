@@ -15,9 +15,9 @@ from nnexp.network.architecture import MLP
 from nnexp.network.dropout import DROPOUTS
 from nnexp.network.losses import LOSSES
 from nnexp.network.penalties import L1_PENALTIES, L2_PENALTIES
+from nnexp.testing.contracts import assert_gradient
+from nnexp.testing.variations import acting, other
 from nnexp.training import Objective, TrialConfig
-from tests.contracts import assert_gradient
-from tests.variations import acting, other
 
 CLASSES, VALUES = Blobs(validation=0, test=0), Diabetes(validation=0, test=0)
 TWO = Moons(validation=0, test=0)

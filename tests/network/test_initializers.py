@@ -40,9 +40,9 @@ from nnexp.network.losses import CrossEntropy, MeanSquaredError
 from nnexp.network.normalization import LayerNorm
 from nnexp.randomness import Purpose, stream
 from nnexp.sweeps.plan import keys
+from nnexp.testing.trials import small
+from nnexp.testing.variations import usable, weight_files
 from nnexp.training import train
-from tests.trials import small
-from tests.variations import usable, weight_files
 
 FAN_OUT, FAN_IN = 300, 200
 MEAN = 2 / (FAN_IN + FAN_OUT)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from nnexp.network.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, MeanAbsoluteError, MeanSquaredError
-from tests.contracts import assert_finite_loss, judge_loss
+from nnexp.testing.contracts import assert_finite_loss, judge_loss
 
 FROM_LOGITS = sorted(name for name, cls in LOSSES.items() if cls.output is not None)
 WIDTHS = {"float32": 32, "float64": 64}

@@ -17,9 +17,9 @@ from nnexp.network.muon import Muon, orthogonal
 from nnexp.network.normalization import BatchNorm
 from nnexp.network.optimizers import SGD, Adam
 from nnexp.network.schedules import Constant
+from nnexp.testing.contracts import Float64s, assert_alone
+from nnexp.testing.trials import Ramp, small
 from nnexp.training import Training, TrialConfig, train
-from tests.contracts import Float64s, assert_alone
-from tests.trials import Ramp, small
 
 STEPS = 6
 WHOLE = Training(epochs=STEPS, batch_size="full", shuffle=False, dtype="float64")

@@ -15,12 +15,12 @@ from nnexp.network.architecture import MLP
 from nnexp.network.dropout import DROPOUTS
 from nnexp.network.normalization import NORMALIZATIONS, BatchNorm, LayerNorm, Normalization, Normalizer, Scales
 from nnexp.network.optimizers import SGD
+from nnexp.testing.contracts import assert_alone, assert_gradient, assert_rejected
+from nnexp.testing.trials import small
+from nnexp.testing.variations import acting
 from nnexp.training import Objective, Training, train
 from nnexp.training.stacking import same_stack
-from tests.contracts import assert_alone, assert_gradient, assert_rejected
 from tests.network.test_gradient import CLASSES, batch, case
-from tests.trials import small
-from tests.variations import acting
 
 K, N, B = 2, 5, 7
 TRUE = sorted(name for name, cls in NORMALIZATIONS.items() if cls.scales)

@@ -31,9 +31,9 @@ from nnexp.network.optimizers import (
 from nnexp.network.penalties import L1, L2
 from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.update import Group, Regularization, Update, group_rows
-from tests.contracts import Float64s, Formula, assert_textbook
-from tests.trials import Ramp
-from tests.variations import acting, others
+from nnexp.testing.contracts import Float64s, Formula, assert_textbook
+from nnexp.testing.trials import Ramp
+from nnexp.testing.variations import acting, others
 
 Memory = dict[str, Float64s]
 CLASSES: dict[str, type[Any]] = dict(OPTIMIZERS)

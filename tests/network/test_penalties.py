@@ -12,10 +12,10 @@ from nnexp.data.sources import Moons
 from nnexp.network.architecture import MLP
 from nnexp.network.optimizers import SGD
 from nnexp.network.penalties import L1, L1_PENALTIES, L2, L2_PENALTIES, Penalty
+from nnexp.testing.contracts import assert_alone
+from nnexp.testing.trials import small
+from nnexp.testing.variations import acting
 from nnexp.training import Objective, Result, Training, TrialConfig, train
-from tests.contracts import assert_alone
-from tests.trials import small
-from tests.variations import acting
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(8, 2)), np.arange(8) % 2

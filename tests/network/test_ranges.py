@@ -32,7 +32,7 @@ from nnexp.network.schedules import (
     ReduceOnPlateau,
     Step,
 )
-from tests.contracts import assert_rejected
+from nnexp.testing.contracts import assert_rejected
 
 NAN, INF = float("nan"), float("inf")
 ENDS = [(cls, "end") for cls in (Polynomial, Cosine, CosineRestarts, OneCycle, ReduceOnPlateau)]

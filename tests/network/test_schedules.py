@@ -29,10 +29,10 @@ from nnexp.network.schedules import (
     start,
 )
 from nnexp.network.update import Piece, group_rows
+from nnexp.testing.contracts import assert_rejected
+from nnexp.testing.trials import small
+from nnexp.testing.variations import acting, others
 from nnexp.training import Training, train
-from tests.contracts import assert_rejected
-from tests.trials import small
-from tests.variations import acting, others
 
 STEPS = np.arange(1.0, 41.0)
 EPOCHS = 20  # of one step each, so that PyTorch's schedulers, stepped once an epoch, have the same factors

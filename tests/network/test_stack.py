@@ -10,8 +10,8 @@ from nnexp.network.activations import ACTIVATIONS
 from nnexp.network.architecture import MLP
 from nnexp.network.losses import LOSSES, Targets
 from nnexp.network.stack import Blueprint, Pass, predict
-from tests.contracts import activate, assert_dtype_kept
-from tests.variations import acting
+from nnexp.testing.contracts import activate, assert_dtype_kept
+from nnexp.testing.variations import acting
 
 DTYPES = ["float32", "float64"]
 

@@ -8,8 +8,8 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from nnexp.component import Component
-from tests.contracts import assert_rejected
-from tests.variations import broken, components, other, tables
+from nnexp.testing.contracts import assert_rejected
+from nnexp.testing.variations import broken, components, other, tables
 
 EVERY = [pytest.param(cls, id=f"{cls.__module__.rpartition('.')[2]}-{cls.name}") for cls in components()]
 FIELDS = [pytest.param(cls, field.name, id=f"{cls.name}-{field.name}") for cls in components() for field in fields(cls)]

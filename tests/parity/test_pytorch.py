@@ -14,13 +14,13 @@ import pytest
 
 from nnexp.component import Component
 from nnexp.network.initializers import Orthogonal
+from nnexp.testing.variations import tables
 from tests.parity.cases import CASES, ELSEWHERE, OUTSIDE, UNVARIED
 from tests.parity.draws import DRAWS, GAINS, assert_same_distribution
 from tests.parity.goldens import assert_same, flat, ours, stored
 from tests.parity.table import PAGE, found
 from tests.parity.table import tables as documented
 from tests.parity.words import Case
-from tests.variations import tables
 
 STORED = stored()
 HELP = "the stored results are of other cases: run bash scripts/parity --make"

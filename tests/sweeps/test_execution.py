@@ -27,9 +27,9 @@ from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.grouping import group
 from nnexp.sweeps.ledger import Ledger, TrialResult
 from nnexp.sweeps.plan import DataKey, Plan, make_plan
+from nnexp.testing.contracts import Numbers, assert_equal_numbers
+from nnexp.testing.trials import small
 from nnexp.training import Training, TrialConfig, train
-from tests.contracts import Numbers, assert_equal_numbers
-from tests.trials import small
 
 MIXED = [
     small(seed=seed, **settings)

@@ -21,9 +21,9 @@ from nnexp.network.penalties import L2
 from nnexp.sweeps import grouping
 from nnexp.sweeps.grouping import WORKING_SET_BYTES, group, stack_width
 from nnexp.sweeps.plan import DataKey, Trial, make_plan
+from nnexp.testing.trials import small
 from nnexp.training import Training, TrialConfig
 from nnexp.training.stacking import stack_key
-from tests.trials import small
 
 SHAPES: list[dict[str, Any]] = [
     {},

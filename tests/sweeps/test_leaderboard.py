@@ -14,8 +14,8 @@ from nnexp.network.optimizers import SGD
 from nnexp.sweeps.leaderboard import aggregate, as_csv, as_markdown, best_metric, cell, columns, leaderboard
 from nnexp.sweeps.ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
+from nnexp.testing.trials import small
 from nnexp.training import Objective
-from tests.trials import small
 
 MINIMIZE = Objective(metric="val/loss", direction="minimize")
 

@@ -22,7 +22,7 @@ import pytest
 from nnexp.errors import NnexpError
 from nnexp.sweeps.ledger import VERSION, Ledger, TrialResult
 from nnexp.sweeps.plan import Plan, Trial
-from tests.trials import small
+from nnexp.testing.trials import small
 
 RESULT = TrialResult(
     outcome="finished",

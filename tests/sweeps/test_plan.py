@@ -23,10 +23,10 @@ from nnexp.network.optimizers import SGD, Adam
 from nnexp.numerics import NUMERICS_VERSION
 from nnexp.sweeps import plan as plans
 from nnexp.sweeps.plan import Plan, code_digest, digest, keys, make_plan
+from nnexp.testing.trials import regression, small
+from nnexp.testing.variations import other
 from nnexp.training import Objective, Training, TrialConfig
 from tests.compositions import composing
-from tests.trials import regression, small
-from tests.variations import other
 
 DATA = "d" * 64
 RUN: dict[str, dict[str, Any]] = {"executor": {}, "tracking": {}, "sweep": {}, "paths": {}}

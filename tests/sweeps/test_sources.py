@@ -19,9 +19,9 @@ from nnexp.network.losses import MeanSquaredError
 from nnexp.network.optimizers import OPTIMIZERS, SGD
 from nnexp.sweeps.plan import keys, make_plan
 from nnexp.sweeps.sources import foreign, source_digest
+from nnexp.testing.trials import small
 from nnexp.training import TrialConfig
 from tests.packages import CUBE, CUBE_ENTRIES, install, seen
-from tests.trials import small
 
 CELL = '''
 from dataclasses import dataclass

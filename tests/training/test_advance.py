@@ -20,13 +20,13 @@ from nnexp.network.optimizers import OPTIMIZERS, SGD
 from nnexp.network.penalties import L2
 from nnexp.network.schedules import SCHEDULES, Constant, Schedule
 from nnexp.randomness import Purpose, stream
+from nnexp.testing.contracts import assert_dtype_kept, assert_slices
+from nnexp.testing.trials import Ramp, regression, small
+from nnexp.testing.variations import acting
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.advance import advance
 from nnexp.training.stacking import form_problem
 from nnexp.training.state import Problem, begin, metrics_of
-from tests.contracts import assert_dtype_kept, assert_slices
-from tests.trials import Ramp, regression, small
-from tests.variations import acting
 
 DTYPES = ["float32", "float64"]
 

@@ -25,12 +25,12 @@ from nnexp.network.losses import LOSSES
 from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RAdam, RMSprop
 from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES
+from nnexp.testing.contracts import assert_alone, assert_equal_numbers, numbers
+from nnexp.testing.trials import VALUE_LOSSES, regression, small, suited
+from nnexp.testing.variations import acting
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.stacking import OWN
 from nnexp.training.stopping import EARLY_STOPPINGS
-from tests.contracts import assert_alone, assert_equal_numbers, numbers
-from tests.trials import VALUE_LOSSES, regression, small, suited
-from tests.variations import acting
 
 DTYPES = ["float32", "float64"]
 TABLES: dict[str, Mapping[str, type[Any]]] = {

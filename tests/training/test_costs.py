@@ -21,13 +21,13 @@ from nnexp.network.muon import Muon
 from nnexp.network.normalization import BatchNorm
 from nnexp.network.optimizers import SGD, Adam, Momentum
 from nnexp.network.penalties import L1, L2
+from nnexp.testing.trials import regression, small
 from nnexp.training import Training, TrialConfig, costs, train
 from nnexp.training.advance import advance
 from nnexp.training.stacking import form_problem
 from nnexp.training.state import Spent, begin
 from nnexp.training.stopping import Patience
 from tests.runs import run
-from tests.trials import regression, small
 
 COUNTS = {"steps", "examples", "parameters", "flops", "array_bytes"}
 MEASURED = {"wall_seconds", "cpu_seconds", "peak_bytes"}

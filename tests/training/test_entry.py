@@ -17,11 +17,11 @@ from nnexp.network.architecture import MLP
 from nnexp.network.averaging import EMA
 from nnexp.network.initializers import Zeros
 from nnexp.network.optimizers import SGD, Adam, Momentum
+from nnexp.testing.contracts import assert_dtype_kept, numbers
+from nnexp.testing.trials import regression, small
+from nnexp.testing.variations import acting, other
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.stacking import OWN, form_problem, same_stack
-from tests.contracts import assert_dtype_kept, numbers
-from tests.trials import regression, small
-from tests.variations import acting, other
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 2)), np.arange(20) % 2

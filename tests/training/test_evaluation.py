@@ -23,6 +23,8 @@ from nnexp.network.architecture import MLP
 from nnexp.network.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Targets
 from nnexp.network.optimizers import SGD
 from nnexp.network.stack import Blueprint
+from nnexp.testing.contracts import assert_alone, assert_equal_numbers, assert_rejected, numbers
+from nnexp.testing.trials import regression, small, suited
 from nnexp.training import Objective, Training, evaluation, train
 from nnexp.training.answers import Answers, Scale, Sums
 from nnexp.training.metrics import (
@@ -37,8 +39,6 @@ from nnexp.training.metrics import (
     direction_of,
     judge,
 )
-from tests.contracts import assert_alone, assert_equal_numbers, assert_rejected, numbers
-from tests.trials import regression, small, suited
 
 THOROUGH = sorted(set(METRICS) - set(CHEAP))
 OF_CLASSES = [name for name in THOROUGH if METRICS[name].of_classes]

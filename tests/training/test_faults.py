@@ -24,10 +24,7 @@ from nnexp.network.losses import CrossEntropy, Desk, Targets
 from nnexp.network.optimizers import SGD, Adam, Column, Field, Momentum
 from nnexp.network.penalties import L1, L2
 from nnexp.network.schedules import Constant, Exponential, Memory, ReduceOnPlateau
-from nnexp.training import Training, TrialConfig, train
-from nnexp.training.stacking import form_problem
-from nnexp.training.state import State
-from tests.contracts import (
+from nnexp.testing.contracts import (
     assert_alone,
     assert_equal_numbers,
     assert_live,
@@ -35,7 +32,10 @@ from tests.contracts import (
     assert_slices,
     numbers,
 )
-from tests.trials import Ramp, small
+from nnexp.testing.trials import Ramp, small
+from nnexp.training import Training, TrialConfig, train
+from nnexp.training.stacking import form_problem
+from nnexp.training.state import State
 
 # alone
 

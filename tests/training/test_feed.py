@@ -13,11 +13,11 @@ from nnexp.data.prepared import prepare
 from nnexp.data.sources import Blobs, Diabetes, Moons
 from nnexp.network.losses import LOSSES
 from nnexp.randomness import Purpose, stream
+from nnexp.testing.trials import regression, small
 from nnexp.training import Training, TrialConfig, train
 from nnexp.training.feed import Batches, Blocks
 from nnexp.training.stacking import form_problem
 from nnexp.training.state import Problem, begin
-from tests.trials import regression, small
 
 FLOAT64 = Training(epochs=2, batch_size=16, dtype="float64")
 

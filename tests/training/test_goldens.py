@@ -19,8 +19,8 @@ from nnexp.network.losses import BinaryCrossEntropy, Targets
 from nnexp.network.optimizers import SGD
 from nnexp.network.penalties import L2
 from nnexp.network.stack import Pass, predict
+from nnexp.testing.contracts import activate
 from nnexp.training import Objective, Result, Training, TrialConfig, train
-from tests.contracts import activate
 
 GOLDENS = Path(__file__).parent.parent / "goldens"
 PRINTED: dict[str, Any] = {"rtol": 0, "atol": 5.001e-9}  # as far as eight printed digits tell

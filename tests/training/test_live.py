@@ -22,12 +22,11 @@ from nnexp.network.normalization import NORMALIZATIONS
 from nnexp.network.optimizers import OPTIMIZERS, SGD
 from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES, ReduceOnPlateau
+from nnexp.testing.contracts import assert_live
+from nnexp.testing.trials import VALUE_LOSSES, overfitting, regression, small
+from nnexp.testing.variations import acting, components, other, others, tables, usable
 from nnexp.training import Objective, Training, TrialConfig
 from nnexp.training.stopping import EARLY_STOPPINGS
-from tests.contracts import assert_live
-from tests.training.test_stopping import overfitting
-from tests.trials import VALUE_LOSSES, regression, small
-from tests.variations import acting, components, other, others, tables, usable
 
 PLACES: dict[str, Mapping[str, type[Component]]] = {
     "architecture": ARCHITECTURES,

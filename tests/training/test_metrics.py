@@ -12,10 +12,10 @@ from nnexp.data.prepared import from_arrays, prepare
 from nnexp.network.losses import LOSSES
 from nnexp.network.optimizers import SGD
 from nnexp.network.stack import predict
+from nnexp.testing.trials import regression, small, suited
 from nnexp.training import Objective, Training, train
 from nnexp.training.answers import Scale, Sums
 from nnexp.training.metrics import CLASSIFICATION, REGRESSION, judge
-from tests.trials import regression, small, suited
 
 
 def test_classes_are_judged_by_loss_and_accuracy() -> None:

@@ -15,9 +15,9 @@ from nnexp.errors import ConfigError
 from nnexp.network.initializers import Zeros
 from nnexp.network.losses import LOSSES, CrossEntropy
 from nnexp.network.optimizers import SGD, Adam
+from nnexp.testing.trials import VALUE_LOSSES, regression, small, suited
 from nnexp.training import Objective, Result, Training, TrialConfig, train
 from nnexp.training.metrics import CLASSIFICATION, METRICS, NORMS, REGRESSION, Direction, applicable, direction_of
-from tests.trials import VALUE_LOSSES, regression, small, suited
 
 LONG = Training(epochs=12, batch_size=8)
 EVERY = sorted({*CLASSIFICATION, *REGRESSION, *(f"val/{name}" for name in METRICS)} - set(NORMS))

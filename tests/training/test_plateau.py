@@ -11,10 +11,10 @@ import pytest
 from nnexp.data.prepared import prepare
 from nnexp.network.optimizers import SGD, Adam
 from nnexp.network.schedules import ReduceOnPlateau, Schedule, Times
+from nnexp.testing.contracts import assert_alone, assert_equal_numbers, assert_slices, numbers
+from nnexp.testing.trials import overfitting
 from nnexp.training import Training, TrialConfig, train
 from nnexp.training.stacking import form_problem
-from tests.contracts import assert_alone, assert_equal_numbers, assert_slices, numbers
-from tests.training.test_stopping import overfitting
 
 # nothing improves by half of the best, so that lr halves after each recorded epoch but the first
 EAGER = ReduceOnPlateau(factor=0.5, patience=0, threshold=0.9)

@@ -15,10 +15,10 @@ from nnexp.network.architecture import MLP
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.losses import LOSSES, BinaryCrossEntropy, MeanSquaredError
 from nnexp.network.penalties import L2
+from nnexp.testing.contracts import assert_rejected
+from nnexp.testing.trials import regression, small
+from nnexp.testing.variations import broken
 from nnexp.training import Objective, Training, TrialConfig
-from tests.contracts import assert_rejected
-from tests.trials import regression, small
-from tests.variations import broken
 
 NAN = float("nan")
 

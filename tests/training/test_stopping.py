@@ -9,13 +9,13 @@ import pytest
 
 from nnexp.data.prepared import prepare
 from nnexp.network.dropout import InvertedDropout
-from nnexp.network.optimizers import SGD, Adam
-from nnexp.training import Objective, Training, TrialConfig, train
+from nnexp.network.optimizers import SGD
+from nnexp.testing.contracts import assert_alone, assert_equal_numbers, assert_slices, numbers
+from nnexp.testing.trials import overfitting
+from nnexp.training import Training, TrialConfig, train
 from nnexp.training.metrics import Direction
 from nnexp.training.stacking import form_problem
 from nnexp.training.stopping import EARLY_STOPPINGS, EarlyStopping, Patience, start
-from tests.contracts import assert_alone, assert_equal_numbers, assert_slices, numbers
-from tests.trials import small
 
 
 def waits(early: EarlyStopping, values: list[float], direction: Direction = "minimize") -> int:
@@ -44,16 +44,6 @@ def test_patience_ends_after_so_many_records_without_enough(
 ) -> None:
     assert waits(early, values) == ends
     assert waits(early, [-value for value in values], "maximize") == ends
-
-
-def overfitting(**changes: Any) -> TrialConfig:
-    """Return a trial whose validation loss falls and then rises."""
-    chosen: dict[str, Any] = {
-        "optimizer": Adam(lr=0.05),
-        "objective": Objective(metric="val/loss", direction="minimize"),
-        "training": Training(epochs=40, batch_size=16, dtype="float64"),
-    }
-    return small(**(chosen | changes))
 
 
 @pytest.mark.parametrize("patience", [1, 3, 8])

@@ -52,6 +52,16 @@ def regression(**changes: Any) -> TrialConfig:
     return small(**(chosen | changes))
 
 
+def overfitting(**changes: Any) -> TrialConfig:
+    """Return a trial whose validation loss falls and then rises."""
+    chosen: dict[str, Any] = {
+        "optimizer": Adam(lr=0.05),
+        "objective": Objective(metric="val/loss", direction="minimize"),
+        "training": Training(epochs=40, batch_size=16, dtype="float64"),
+    }
+    return small(**(chosen | changes))
+
+
 def suited(loss: Loss) -> Source:
     """Return a source that a loss can learn: three classes, or two where it wants two."""
     return Moons(examples=60) if loss.target_kind == "binary" else Blobs(examples=60)

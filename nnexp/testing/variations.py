@@ -49,7 +49,7 @@ def components() -> list[type[Component]]:
 
 @cache
 def weight_files() -> tuple[str, str]:
-    """Return two files of weights for the network of `tests.trials.small`."""
+    """Return two files of weights for the network of `nnexp.testing.trials.small`."""
     folder, layout, rng = Path(mkdtemp(prefix="nnexp-")), Layout((2, 5, 4, 2)), np.random.default_rng(8)
     atexit.register(rmtree, folder)
     for name in ("one", "another"):
