@@ -11,6 +11,7 @@ import numpy as np
 from nnexp.arrays import Floats
 from nnexp.errors import choose
 from nnexp.network.optimizer import Column, Field, Optimizer
+from nnexp.network.sign import sign
 
 Form = Literal["weighted", "pytorch"]
 
@@ -139,7 +140,7 @@ class Lion(Optimizer):
         (M,), (weight, beta2, lr) = slots, c
         np.multiply(M, weight, out=spare)
         spare += grad
-        np.sign(spare, out=spare)
+        sign(spare, out=spare)
         spare *= lr
         theta -= spare
         M *= beta2

@@ -36,16 +36,21 @@ class Scales:
 class Normalizer:
     """The buffers of one normalized layer for batches of one size.
 
-    Args: scales: the layer's. shape: of its units, (K, n, B).
+    Sums over the examples, and over the units, are products with ones: `np.add.reduce` takes 4 to 10 times as long.
+
+    Args: eps: inside the root. scales: the layer's. shape: of its units, (K, n, B).
     """
 
     def __init__(self, eps: float, scales: Scales, shape: tuple[int, int, int]) -> None:
-        self.scales, dtype = scales, scales.gamma.dtype
+        self.scales, dtype, (K, n, B) = scales, scales.gamma.dtype, shape
         self.eps, self.one = dtype.type(eps), dtype.type(1)
         self.trains = scales.dgamma is not None
         self.gamma, self.bias = scales.gamma[:, :, None], scales.bias[:, :, None]
+        self.over_examples: Floats = np.ones((B, 1), dtype)
+        self.over_units: Floats = np.ones((1, n), dtype)
+        self.column: Floats = np.empty((K, n, 1), dtype)
         self.spare: Floats = np.empty(shape, dtype)
-        self.N: Floats = np.empty(shape if self.trains else 0, dtype)
+        self.centred: Floats = np.empty(shape if self.trains else 0, dtype)
 
     @abstractmethod
     def forward(self, U: Floats) -> None:
@@ -55,17 +60,11 @@ class Normalizer:
     def backward(self, dZ: Floats) -> None:
         """Fill the gradients of gamma and bias, and turn dZ into dU, in place."""
 
-    def scale(self, Z: Floats) -> None:
-        """Turn N into Z = gamma N + b, both of them a layer's units."""
-        np.multiply(self.N, self.gamma, out=Z)
-        Z += self.bias
-
-    def collect(self, dZ: Floats) -> None:
-        """Fill the gradients of gamma and bias: sum_B dZ N and sum_B dZ."""
-        assert self.scales.dgamma is not None
-        assert self.scales.dbias is not None
-        np.vecdot(dZ, self.N, out=self.scales.dgamma)
-        np.add.reduce(dZ, axis=2, out=self.scales.dbias)
+    def invert(self, variance: Floats) -> None:
+        """Turn a variance into 1 / sqrt(variance + eps), in place."""
+        variance += self.eps
+        np.sqrt(variance, out=variance)
+        np.divide(self.one, variance, out=variance)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,56 +91,57 @@ class _OverExamples(Normalizer):
         super().__init__(eps, scales, shape)
         assert scales.statistics is not None
         self.statistics, (K, n, B) = scales.statistics, shape
-        dtype = self.spare.dtype
-        self.share = dtype.type(1 / B)
-        self.momentum, self.rest = dtype.type(momentum), dtype.type(1 - momentum)
-        self.unbiased = dtype.type(momentum / max(B - 1, 1))  # of the sum of squares
-        self.inverse: Floats = np.empty((K, n, 1), dtype)  # 1 / sqrt(var + eps)
-        self.column: Floats = np.empty((K, n, 1), dtype)
+        real = self.spare.dtype.type
+        self.share, self.rest, self.momentum = real(1 / B), real(1 - momentum), real(momentum)
+        self.unbiased = real(momentum / max(B - 1, 1))  # of the sum of squares
+        self.inverse, self.scale, self.sums = np.empty((3, K, n, 1), self.spare.dtype)
 
     def forward(self, U: Floats) -> None:
         if not self.trains:
             self._evaluate(U)
             return
-        column, mean, variance = self.column, self.statistics[:, 0], self.statistics[:, 1]
+        column, inverse, (mean, variance) = self.column, self.inverse, self.statistics.swapaxes(0, 1)
         self.statistics *= self.rest
-        np.add.reduce(U, axis=2, keepdims=True, out=column)
+        np.matmul(U, self.over_examples, out=column)
         column *= self.share
-        np.subtract(U, column, out=self.N)
+        np.subtract(U, column, out=self.centred)
         column *= self.momentum
         mean += column[:, :, 0]
-        np.vecdot(self.N, self.N, out=self.inverse[:, :, 0])
-        np.multiply(self.inverse, self.unbiased, out=column)
+        np.vecdot(self.centred, self.centred, out=inverse[:, :, 0])
+        np.multiply(inverse, self.unbiased, out=column)
         variance += column[:, :, 0]
-        self.inverse *= self.share
-        self.inverse += self.eps
-        np.sqrt(self.inverse, out=self.inverse)
-        np.divide(self.one, self.inverse, out=self.inverse)
-        self.N *= self.inverse
-        self.scale(U)
+        inverse *= self.share
+        self.invert(inverse)
+        np.multiply(inverse, self.gamma, out=self.scale)
+        np.multiply(self.centred, self.scale, out=U)
+        U += self.bias
 
     def _evaluate(self, U: Floats) -> None:
-        mean, variance = self.statistics[:, 0, :, None], self.statistics[:, 1, :, None]
-        np.add(variance, self.eps, out=self.inverse)
-        np.sqrt(self.inverse, out=self.inverse)
-        np.divide(self.gamma, self.inverse, out=self.inverse)
-        np.multiply(mean, self.inverse, out=self.column)
+        np.copyto(self.scale, self.statistics[:, 1, :, None])
+        self.invert(self.scale)
+        self.scale *= self.gamma
+        np.multiply(self.statistics[:, 0, :, None], self.scale, out=self.column)
         np.subtract(self.bias, self.column, out=self.column)
-        U *= self.inverse
+        U *= self.scale
         U += self.column
 
     def backward(self, dZ: Floats) -> None:
-        # dU = gamma / sqrt(var + eps) (dZ - mean_B(dZ) - N mean_B(dZ N))
-        self.collect(dZ)
+        # dU = scale (dZ - mean_B(dZ) - C mean_B(dZ C) / (var + eps)),  C = U - mean, scale = gamma / sqrt(var + eps)
         assert self.scales.dgamma is not None
         assert self.scales.dbias is not None
-        np.multiply(self.scales.dgamma[:, :, None], self.share, out=self.column)
-        np.multiply(self.N, self.column, out=self.spare)
+        column, sums = self.column, self.sums
+        np.matmul(dZ, self.over_examples, out=sums)
+        np.copyto(self.scales.dbias, sums[:, :, 0])
+        np.vecdot(dZ, self.centred, out=column[:, :, 0])
+        column *= self.inverse
+        np.copyto(self.scales.dgamma, column[:, :, 0])
+        column *= self.inverse
+        column *= self.share
+        np.multiply(self.centred, column, out=self.spare)
         dZ -= self.spare
-        np.multiply(self.scales.dbias[:, :, None], self.share, out=self.column)
-        dZ -= self.column
-        self.inverse *= self.gamma
-        dZ *= self.inverse
+        sums *= self.share
+        dZ -= sums
+        dZ *= self.scale
 
 
 class _OverUnits(Normalizer):
@@ -151,35 +151,37 @@ class _OverUnits(Normalizer):
         super().__init__(eps, scales, shape)
         K, n, B = shape
         self.share = self.spare.dtype.type(1 / n)
-        self.inverse: Floats = np.empty((K, 1, B), self.spare.dtype)
-        self.row: Floats = np.empty((K, 1, B), self.spare.dtype)
+        self.inverse, self.row = np.empty((2, K, 1, B), self.spare.dtype)
 
     def forward(self, U: Floats) -> None:
-        N = self.N if self.trains else U
-        np.add.reduce(U, axis=1, keepdims=True, out=self.row)
+        N = self.centred if self.trains else U
+        np.matmul(self.over_units, U, out=self.row)
         self.row *= self.share
         np.subtract(U, self.row, out=N)
         np.multiply(N, N, out=self.spare)
-        np.add.reduce(self.spare, axis=1, keepdims=True, out=self.inverse)
+        np.matmul(self.over_units, self.spare, out=self.inverse)
         self.inverse *= self.share
-        self.inverse += self.eps
-        np.sqrt(self.inverse, out=self.inverse)
-        np.divide(self.one, self.inverse, out=self.inverse)
+        self.invert(self.inverse)
         N *= self.inverse
         np.multiply(N, self.gamma, out=U)
         U += self.bias
 
     def backward(self, dZ: Floats) -> None:
         # dU = (dN - mean_n(dN) - N mean_n(dN N)) / sqrt(var + eps),  dN = gamma dZ
-        self.collect(dZ)
+        assert self.scales.dgamma is not None
+        assert self.scales.dbias is not None
+        N, row = self.centred, self.row  # centred and divided
+        np.vecdot(dZ, N, out=self.scales.dgamma)
+        np.matmul(dZ, self.over_examples, out=self.column)
+        np.copyto(self.scales.dbias, self.column[:, :, 0])
         dZ *= self.gamma
-        np.multiply(dZ, self.N, out=self.spare)
-        np.add.reduce(self.spare, axis=1, keepdims=True, out=self.row)
-        self.row *= self.share
-        np.multiply(self.N, self.row, out=self.spare)
-        np.add.reduce(dZ, axis=1, keepdims=True, out=self.row)
-        self.row *= self.share
-        dZ -= self.row
+        np.multiply(dZ, N, out=self.spare)
+        np.matmul(self.over_units, self.spare, out=row)
+        row *= self.share
+        np.multiply(N, row, out=self.spare)
+        np.matmul(self.over_units, dZ, out=row)
+        row *= self.share
+        dZ -= row
         dZ -= self.spare
         dZ *= self.inverse
 

@@ -17,6 +17,7 @@ from nnexp.network.layout import Layout
 from nnexp.network.optimizers import Optimizer
 from nnexp.network.penalties import Penalty
 from nnexp.network.schedules import Schedule
+from nnexp.network.sign import sign
 
 # Elements that an update works on at once: five float32 arrays of this size fit a second-level cache of 1 MB.
 BLOCK_ELEMENTS = 1 << 15
@@ -227,7 +228,7 @@ class Update:
             np.multiply(block.theta, block.l2, out=block.spare)
             self._charge(block, examples, 0.5)
         if block.l1 is not None:
-            np.sign(block.theta, out=block.spare)
+            sign(block.theta, out=block.spare)
             np.multiply(block.spare, block.l1, out=block.spare)
             self._charge(block, examples, 1.0)
 
