@@ -26,8 +26,8 @@ LISTING = (
 SCRIPT = Path(sys.executable).with_name("nnexp-run")
 
 REFUSED = {
-    "an unknown choice": ("optimizer=adma", ("optimizer", "'adma'", "adam, momentum, rmsprop, sgd")),
-    "no choice": ("optimizer=null", ("optimizer", "None", "adam, momentum, rmsprop, sgd")),
+    "an unknown choice": ("optimizer=adma", ("optimizer", "'adma'", ", ".join(sorted(OPTIMIZERS)))),
+    "no choice": ("optimizer=null", ("optimizer", "None", ", ".join(sorted(OPTIMIZERS)))),
     "a wrong type": ("training.epochs=ten", ("training.epochs", "an integer", "'ten'")),
     "a store of an unknown kind": ("tracking.uri=ftp://there", ("tracking.uri", "sqlite", "http", "'ftp://there'")),
     "a sweep without -m": ("optimizer=sgd,adam", ("optimizer=sgd,adam", "-m")),

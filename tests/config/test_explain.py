@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hydra.errors import HydraException
 
-from nnexp.config.build import build_run, build_trial
+from nnexp.config.build import RunSettings, build_run, build_trial
 from nnexp.config.compose import Composer, resolve, unresolved
 from nnexp.config.explain import explain
 from nnexp.config.grid import expand
 from nnexp.errors import ConfigError, UsageError
+from nnexp.network.optimizers import OPTIMIZERS, Adam
+from nnexp.training import TrialConfig
 from tests.compositions import composing
 
-SETTINGS = (
-    "architecture, dataset, dropout, executor, initializer, l2, loss, objective, optimizer, paths, schedule, seed"
-)
-OPTIMIZERS = "adam, momentum, rmsprop, sgd"
+SETTINGS = ", ".join(sorted([*vars(TrialConfig()), *(field.name for field in fields(RunSettings))]))
+ADAM = ", ".join(sorted(each for each in Adam().describe() if each < "name"))
+CHOICES = ", ".join(sorted([*OPTIMIZERS, "mine"]))
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +57,11 @@ def refusal(composer: Composer, overrides: Sequence[str], *, sweep: bool) -> str
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("optimizer=adma", ("optimizer", "'adma'", "adam", "momentum, rmsprop, sgd")),
-        ("optimizer=", ("optimizer", "''", "adam", "momentum, rmsprop, sgd")),
-        ("optimizer=null", ("optimizer", "None", "adam", "momentum, rmsprop, sgd")),
-        ("optimizer=3", ("optimizer", "3", "adam", "momentum, rmsprop, sgd")),
-        ("optimizer={lrr:1}", ("'lrr'", "optimizer (adam)", "beta1, beta2, eps, lr", "did you mean lr?")),
+        ("optimizer=adma", ("optimizer", "'adma'", CHOICES)),
+        ("optimizer=", ("optimizer", "''", CHOICES)),
+        ("optimizer=null", ("optimizer", "None", CHOICES)),
+        ("optimizer=3", ("optimizer", "3", CHOICES)),
+        ("optimizer={lrr:1}", ("'lrr'", "optimizer (adam)", ADAM, "did you mean lr?")),
         ("optimizer@foo=adam", ("optimizer@foo",)),
         ("~optimizer", ("optimizer", "missing")),
         ("~optimizer=sgd", ("optimizer=sgd",)),
@@ -73,10 +75,10 @@ def refusal(composer: Composer, overrides: Sequence[str], *, sweep: bool) -> str
         ("+foo=1", ("'foo'", SETTINGS)),
         ("++foo=1", ("'foo'", SETTINGS)),
         ("+foo.bar=1", ("'foo'", SETTINGS)),
-        ("optimizer.lrr=1", ("'lrr'", "optimizer (adam)", "beta1, beta2, eps, lr", "did you mean lr?")),
-        ("+optimizer.lrr=1", ("'lrr'", "optimizer (adam)", "beta1, beta2, eps, lr")),
+        ("optimizer.lrr=1", ("'lrr'", "optimizer (adam)", ADAM, "did you mean lr?")),
+        ("+optimizer.lrr=1", ("'lrr'", "optimizer (adam)", ADAM)),
         ("optimizer.lr.deep=1", ("'optimizer.lr.deep'", "optimizer.lr", "none below")),
-        ("optimizer=momentum optimizer.beta2=0.9", ("'beta2'", "optimizer (momentum)", "beta1, lr")),
+        ("optimizer=momentum optimizer.beta2=0.9", ("'beta2'", "optimizer (momentum)", "beta1, ")),
         ("l2=none l2.strength=1", ("'strength'", "l2 (none)")),
         ("~foo", ("'foo'",)),
         ("optimizer=sgd,adam", ("optimizer=sgd,adam", "-m")),
@@ -91,9 +93,9 @@ def refusal(composer: Composer, overrides: Sequence[str], *, sweep: bool) -> str
         ("-m seed=interval(0,1)", ("seed", "interval(0,1)")),
         ("-m seed=0,", ("'seed=0,'",)),
         ("-m seed=0,a", ("seed", "an integer", "'a'")),
-        ("-m optimizer=adam,adma", ("optimizer", "'adma'", "adam", "momentum, rmsprop, sgd")),
-        ("-m optimizer=sgd,null", ("optimizer", "None", "adam", "momentum, rmsprop, sgd")),
-        ("-m optimizer.lrr=1,2", ("'lrr'", "optimizer (adam)", "beta1, beta2, eps, lr")),
+        ("-m optimizer=adam,adma", ("optimizer", "'adma'", CHOICES)),
+        ("-m optimizer=sgd,null", ("optimizer", "None", CHOICES)),
+        ("-m optimizer.lrr=1,2", ("'lrr'", "optimizer (adam)", ADAM)),
         ("-m +foo=1,2", ("'foo'", SETTINGS)),
         ("-m optimizer=adam,sgd optimizer.beta1=0.9", ("'beta1'", "optimizer (sgd)", "lr")),
         ("-m l2=l2,none optimizer=sgd,adam optimizer.beta1=0.9", ("'beta1'", "optimizer (sgd)", "lr")),
