@@ -16,7 +16,7 @@ from nnexp.network.architecture import MLP
 from nnexp.network.dropout import InvertedDropout, Mask
 from nnexp.network.initializers import Random
 from nnexp.network.losses import BinaryCrossEntropy, CrossEntropy, Desk, Loss, MeanSquaredError, Targets
-from nnexp.network.optimizers import Adam, Column, Field, Optimizer, RMSprop
+from nnexp.network.optimizers import Adam, AdamW, Column, Field, Lion, Momentum, Optimizer, RMSprop
 from nnexp.network.penalties import L1, L2
 from nnexp.network.schedules import Exponential, Memory, ReduceOnPlateau, Schedule, Step, Times
 from nnexp.network.stack import Pass
@@ -236,7 +236,34 @@ class Deaf(RMSprop):
         return super().coefficients(lambda name: np.array([[0.9]]) if name == "beta2" else field(name), lr, t)
 
 
-@pytest.mark.parametrize("optimizer", [EpsInside(lr=0.1, eps=1e-3), Uncorrected(), Deaf(beta2=0.5)])
+class Coupled(AdamW):
+    """Adds weight decay to the gradient, where Adam divides it by its size."""
+
+    @property
+    def decoupled(self) -> bool:
+        return False
+
+
+class Summed(Momentum):
+    """Is PyTorch's form, whatever it was given."""
+
+    def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
+        return field("beta1"), lr
+
+
+class Late(Lion):
+    """Takes the sign of the mean as it is after this gradient."""
+
+    def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
+        (M,), (_, beta2, lr) = slots, c
+        M *= beta2
+        M += grad
+        theta -= lr * np.sign(M)
+
+
+@pytest.mark.parametrize(
+    "optimizer", [EpsInside(lr=0.1, eps=1e-3), Uncorrected(), Deaf(beta2=0.5), Coupled(), Summed(), Late(lr=0.1)]
+)
 def test_an_optimizer_beside_its_formula_is_rejected(optimizer: Optimizer) -> None:
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         assert_textbook(optimizer, TEXTBOOK[optimizer.name])

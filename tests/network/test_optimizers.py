@@ -136,11 +136,14 @@ FORMULAS: dict[str, Formula] = {
 }
 
 
-def decayed(formula: Formula) -> Formula:
-    """Return a formula with weight decay in front: coupled, or decoupled where the optimizer says so."""
+DECOUPLED = ("adamw", "lion")
+
+
+def decayed(formula: Formula, *, always: bool) -> Formula:
+    """Return a formula with weight decay in front: coupled, or decoupled, always or where an option says so."""
 
     def step(o: Optimizer, theta: Float64s, g: Float64s, memory: Memory, t: int) -> Float64s:
-        if o.decoupled:
+        if always or vars(o).get("decoupled"):
             return formula(o, theta - o.lr * o.weight_decay * theta, g, memory, t)
         return formula(o, theta, g + o.weight_decay * theta, memory, t)
 
@@ -148,7 +151,7 @@ def decayed(formula: Formula) -> Formula:
 
 
 EACH_ALONE = sorted(name for name, cls in CLASSES.items() if cls().rest is None)  # each parameter, not matrices
-TEXTBOOK = {name: decayed(formula) for name, formula in FORMULAS.items()}
+TEXTBOOK = {name: decayed(formula, always=name in DECOUPLED) for name, formula in FORMULAS.items()}
 
 
 @pytest.mark.parametrize("name", EACH_ALONE)

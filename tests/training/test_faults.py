@@ -73,6 +73,14 @@ class LeadingSGD(SGD):
         return (np.broadcast_to(lr[:, :1], lr.shape),)
 
 
+class BlindAdam(Adam):
+    """Is updated by the first of its replicas, whatever their options."""
+
+    @property
+    def structure(self) -> tuple[Any, ...]:
+        return (type(self),)
+
+
 @pytest.mark.parametrize(
     "trials",
     [
@@ -80,6 +88,7 @@ class LeadingSGD(SGD):
         [small(architecture=MLP(hidden=(5,), activation=BarelyMixingReLU()), seed=seed) for seed in (0, 1)],
         [small(loss=MixingCrossEntropy(), seed=seed) for seed in (0, 1)],
         [small(optimizer=LeadingSGD(lr=lr)) for lr in (0.1, 0.2)],
+        [small(optimizer=BlindAdam(amsgrad=amsgrad, beta2=0.5)) for amsgrad in (True, False)],
     ],
 )
 def test_a_component_that_mixes_replicas_is_rejected(trials: list[TrialConfig]) -> None:
