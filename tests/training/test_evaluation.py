@@ -20,6 +20,7 @@ from nnexp.data.prepared import Data, from_arrays
 from nnexp.data.sources import Blobs, Digits, Moons
 from nnexp.errors import ConfigError, UsageError
 from nnexp.network.architecture import MLP
+from nnexp.network.averaging import EMA
 from nnexp.network.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, MeanSquaredError, Targets
 from nnexp.network.optimizers import SGD
 from nnexp.network.stack import Blueprint
@@ -272,6 +273,17 @@ def test_trials_that_ask_for_the_same_are_the_same_trial() -> None:
     another = small(objective=objective, training=Training(metrics=("roc_auc", "brier")))
     assert one.resolved() == another.resolved()
     assert one.resolved().training.metrics == ("roc_auc", "brier")
+
+
+def test_averages_have_all_metrics_of_their_own() -> None:
+    (result,) = train([replace(MULTIPLE, averaging=EMA(decay=0.9))])
+    asked = {name for name in result.history if name.startswith("val/ema_")}
+    assert asked >= {f"val/ema_{name}" for name in OF_CLASSES}
+    for name in applicable(3):
+        assert f"test/ema_{name}" in result.summary
+        best = int(result.summary["epoch_best"]) - 1
+        assert result.summary[f"val/ema_{name}_best"] == result.history[f"val/ema_{name}"][best]
+    assert result.summary["test/ema_log_loss"] != result.summary["test/log_loss"]
 
 
 # what is missing
