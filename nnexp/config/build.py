@@ -50,6 +50,10 @@ TABLES: Mapping[str, Table[Any]] = {
 ACTIVATION_HINT = get_type_hints(MLP)["activation"]  # a component below a component: looked up by name too
 
 
+# what loss=auto is, by the number of classes; for any other number it is cross_entropy
+AUTO_LOSSES = {None: "mse", 0: "multi_label_cross_entropy"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Executor:
     """Where stacks train. workers: processes, >= 1, or `auto`: one a core."""
@@ -117,7 +121,8 @@ def build_trial(plain: Mapping[str, Any]) -> TrialConfig:
     given = {name: _given(plain, name) for name in known}
     dataset = component("dataset", given["dataset"])
     is_regression = dataset.classes is None  # type: ignore[attr-defined]
-    loss = _auto(given["loss"], "name", "mse" if is_regression else "cross_entropy")
+    suited = AUTO_LOSSES.get(dataset.classes, "cross_entropy")  # type: ignore[attr-defined]
+    loss = _auto(given["loss"], "name", suited)
     objective = _auto(given["objective"], "metric", "val/rmse" if is_regression else "val/acc")
     objective = _auto(objective, "direction", direction_of(str(_mapping("objective", objective).get("metric"))))
     built = {name: component(name, value) for name, value in given.items() if name in TABLES and name != "loss"}

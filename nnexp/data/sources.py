@@ -19,10 +19,15 @@ Labels = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Examples:
-    """What a source holds: X (N, n) in float64 and y (N,), integer labels from 0 or values in float64."""
+    """What a source holds: X (N, n) in float64, and targets y; weights (N,), >= 0, of the examples if they have some.
+
+    y: integer labels from 0, (N,), or probabilities of C classes, (N, C); or values, (N,) or (N, d), in float64; or 0
+    and 1 for labels that do not exclude each other, (N, L).
+    """
 
     X: Float64s
     y: Labels | Float64s
+    weights: Float64s | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +58,13 @@ class Source(Component):
 
     @property
     def classes(self) -> int | None:
-        """The number of classes; None for a regression."""
+        """The number of classes; None for a regression, 0 for labels that do not exclude each other."""
         return self.class_count
+
+    @property
+    def targets(self) -> int:
+        """How many values an example of a regression has, or labels where they do not exclude each other."""
+        return 1
 
     @abstractmethod
     def load(self) -> Examples:
@@ -122,6 +132,56 @@ class Diabetes(Source):
 
     def load(self) -> Examples:
         return _bundled("load_diabetes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linnerud(Source):
+    """20 men of a fitness club, 3 exercises, 3 values: weight, waist and pulse. Source: Tenenhaus 1998."""
+
+    name: ClassVar[str] = "linnerud"
+    class_count: ClassVar[int | None] = None
+
+    @property
+    def targets(self) -> int:
+        return 3
+
+    def load(self) -> Examples:
+        return _bundled("load_linnerud")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiLabel(Source):
+    """Word counts of made-up documents and the topics that they are about: any number of 0/1 labels an example.
+
+    Args: examples: how many, >= 10. features: words, >= 1. labels: topics, >= 1. seed: of their stream, >= 0.
+    Raises: ConfigError if a value is out of range.
+    Source: scikit-learn's make_multilabel_classification.
+    """
+
+    name: ClassVar[str] = "multi_label"
+    class_count: ClassVar[int | None] = 0
+    examples: int = 1000
+    features: int = 20
+    labels: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.examples >= 10, "dataset.examples", ">= 10", self.examples)
+        require(self.features >= 1, "dataset.features", ">= 1", self.features)
+        require(self.labels >= 1, "dataset.labels", ">= 1", self.labels)
+        require(self.seed >= 0, "dataset.seed", ">= 0", self.seed)
+
+    @property
+    def targets(self) -> int:
+        return self.labels
+
+    def load(self) -> Examples:
+        from sklearn.datasets import make_multilabel_classification
+
+        state = int(stream(self.seed, Purpose.GENERATE).integers(2**32))
+        X, y = make_multilabel_classification(self.examples, self.features, n_classes=self.labels, random_state=state)
+        return Examples(np.asarray(X, np.float64), np.asarray(y, np.float64))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,4 +290,6 @@ class Blobs(Generated):
         return _on_circle(angle, 2.0)
 
 
-DATASETS = table("dataset", Digits, Iris, Wine, BreastCancer, Diabetes, Moons, Circles, Spirals, Blobs)
+DATASETS = table(
+    "dataset", Digits, Iris, Wine, BreastCancer, Diabetes, Linnerud, MultiLabel, Moons, Circles, Spirals, Blobs
+)

@@ -18,7 +18,7 @@ from nnexp.arrays import Floats
 from nnexp.network.activations import Activation, Spare, sigmoid
 from nnexp.network.dropout import Fates, Mask
 from nnexp.network.layout import Layout
-from nnexp.network.losses import Desk, Loss, Targets
+from nnexp.network.losses import Desk, Loss, Targets, assess
 from nnexp.network.normalization import Normalization, Normalizer, Scales
 
 
@@ -101,7 +101,8 @@ class Pass:
         K, dtype, outputs = len(theta), theta.dtype, blueprint.sizes[-1]
         self.blueprint, self.examples, layout = blueprint, examples, blueprint.layout
         self.outputs: Floats = np.empty((K, outputs, examples), dtype)
-        self.desk = Desk(K, outputs, examples, dtype)
+        squares = outputs if blueprint.loss.target_kind == "values" else 1
+        self.desk = Desk(K, outputs, examples, dtype, squares=squares)
         self._predicted = np.empty_like(self.outputs)
         links = [*blueprint.activations, blueprint.output]
         slopes = [grad is not None and link is not None and link.keeps_slope for link in links]
@@ -184,7 +185,7 @@ class Pass:
             self.blueprint.output.forward(self.outputs, self._spares[-1])
             np.copyto(self._predicted, self.outputs)
         if targets is not None:
-            self.blueprint.loss.forward(self.outputs, targets, self.desk)
+            assess(self.blueprint.loss, self.outputs, targets, self.desk)
 
     def backward(self, targets: Targets) -> None:
         """Fill the gradient of the mean loss, after `forward` with the same targets."""

@@ -21,7 +21,7 @@ from nnexp.data.prepared import Data, prepare
 from nnexp.data.splits import Split
 from nnexp.errors import ConfigError
 from nnexp.network.activations import Activation, Spare
-from nnexp.network.losses import Desk, Loss, Targets
+from nnexp.network.losses import Desk, Loss, Targets, assess
 from nnexp.network.optimizers import SGD, Optimizer
 from nnexp.network.schedules import Constant
 from nnexp.network.update import Piece, group_rows
@@ -59,7 +59,7 @@ def assert_gradient(trial: TrialConfig, data: Data, *, directions: int = 3) -> N
 
 def _slopes(trial: TrialConfig, data: Data, rng: np.random.Generator, directions: int) -> tuple[Float64s, ...]:
     """Return slopes along random directions at a random place: from the gradient, measured, measured more closely."""
-    layout = trial.blueprint(data.inputs).layout
+    layout = trial.blueprint(data.inputs, data.targets).layout
     start = layout.pack(layout.unpack(np.zeros(layout.total)))
     theta, trained = start + rng.normal(0, 0.7, layout.total), np.arange(layout.total) < layout.size
     theta[~trained] = start[~trained]
@@ -190,21 +190,27 @@ def _run(activation: Activation, Z: ArrayLike, dtype: str, *, slope: bool) -> tu
     return A, spare
 
 
-def judge_loss(loss: Loss, Z: Floats, y: Any) -> tuple[Floats, Floats, Floats]:
+def judge_loss(loss: Loss, Z: Floats, y: Any, weights: ArrayLike | None = None) -> tuple[Floats, Floats, Floats]:
     """Return a loss's (B,) losses and scores and the gradient (n, B) of their sum, for outputs (n, B).
 
-    y: labels (B,), or values (n, B) for a loss of values.
+    y: labels (B,), or probabilities (n, B); or values or labels that do not exclude each other, (n, B). With weights,
+    (B,), losses are weighed, and the gradient is that of their mean. The scores of several values are summed.
     """
-    given = np.asarray(y)
-    values = {"labels": None, "binary": given.reshape(1, -1), "values": given}[loss.target_kind]
-    labels = None if loss.target_kind == "values" else given.astype(np.intp)[None]
-    targets = Targets(labels, None if values is None else values.astype(Z.dtype)[None])
+    given, kind = np.asarray(y), loss.target_kind
+    values = given.reshape(1, -1) if kind == "binary" else given if given.ndim == 2 else None
+    labels = None if kind in ("values", "multi") else given.argmax(axis=0) if given.ndim == 2 else given
+    targets = Targets(
+        None if labels is None else labels.astype(np.intp)[None],
+        None if values is None else values.astype(Z.dtype)[None],
+        None if weights is None else np.asarray(weights, Z.dtype)[None],
+    )
     n, B = Z.shape
-    outputs, desk = Z[None].copy(), Desk(1, n, B, Z.dtype)
-    with np.errstate(over="ignore"):  # as in a training, where the difference of two finite logits may overflow
-        loss.forward(outputs, targets, desk)
+    outputs, desk = Z[None].copy(), Desk(1, n, B, Z.dtype, squares=n if kind == "values" else 1)
+    with np.errstate(over="ignore", under="ignore"):  # as in a training: the difference of finite logits may overflow
+        assess(loss, outputs, targets, desk)
         loss.backward(outputs, targets, desk)
-    return desk.losses[0], desk.scores[0], outputs[0] * Z.shape[1]
+    scores = desk.squares[:, 0].sum(axis=0)
+    return desk.losses[0], scores, outputs[0] * (Z.shape[1] if weights is None else 1)
 
 
 def assert_finite_loss(loss: Loss, Z: Floats, y: Any) -> None:

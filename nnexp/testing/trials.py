@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnexp.data.sources import Blobs, Diabetes, Moons, Source
+from nnexp.data.sources import Blobs, Diabetes, Moons, MultiLabel, Source
 from nnexp.network.architecture import MLP
-from nnexp.network.losses import LOSSES, Loss, MeanSquaredError
+from nnexp.network.losses import LOSSES, Loss, MeanSquaredError, MultiLabelCrossEntropy
 from nnexp.network.optimizers import Adam
 from nnexp.network.schedules import Schedule
 from nnexp.training import Objective, Training, TrialConfig
@@ -63,5 +63,13 @@ def overfitting(**changes: Any) -> TrialConfig:
 
 
 def suited(loss: Loss) -> Source:
-    """Return a source that a loss can learn: three classes, or two where it wants two."""
+    """Return a source that a loss can learn: three classes, or two or labels where it wants them."""
+    if loss.target_kind == "multi":
+        return MultiLabel(examples=60, features=4, labels=3)
     return Moons(examples=60) if loss.target_kind == "binary" else Blobs(examples=60)
+
+
+def multi_label(**changes: Any) -> TrialConfig:
+    """Return a small trial on labels that do not exclude each other."""
+    loss = MultiLabelCrossEntropy()
+    return small(**({"loss": loss, "dataset": suited(loss)} | changes))

@@ -19,7 +19,7 @@ Whole = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Scale:
-    """What turns errors of standardised values into those of the values as they came, one number a replica, (K,).
+    """What turns errors of standardised values into those of the values as they came, for each value, (n, K).
 
     spread: standard deviation by which values were divided. variation: sum of squared deviations of the standardised
     values from their mean over the part.
@@ -33,13 +33,28 @@ class Scale:
 class Sums:
     """Sums over a part's m examples, (K,): of losses, and of scores, 1 for a right class or a value's squared error.
 
-    scale: of values; None for classes.
+    squares: the squared errors of each value, (n, K). scale: of values; None for classes. weight: of the examples, if
+    they have weights, which their losses were multiplied by, (K,).
     """
 
     losses: Float64s
-    scores: Float64s
+    squares: Float64s
     examples: int
     scale: Scale | None = None
+    weight: Float64s | None = None
+
+    @property
+    def scores(self) -> Float64s:
+        """The sum of scores; of several values, of the first one's."""
+        first: Float64s = self.squares[0]
+        return first
+
+    @property
+    def loss(self) -> Float64s:
+        """The mean loss, by weights if there are some: sum w l / sum w."""
+        count = self.examples if self.weight is None else self.weight
+        mean: Float64s = self.losses / count
+        return mean
 
 
 @dataclass(frozen=True)

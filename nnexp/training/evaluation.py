@@ -9,6 +9,7 @@ import numpy as np
 
 from nnexp.arrays import Floats, Integers
 from nnexp.data.splits import Part
+from nnexp.network.losses import assess
 from nnexp.network.stack import Pass
 from nnexp.training.answers import Answers, Float64s, Sums, Whole
 from nnexp.training.feed import Blocks
@@ -65,17 +66,17 @@ class _Piece:
     def sums(self, Z: Floats | None) -> Sums:
         """Run the part through the networks and add up; fill Z, (K, n, m), with the outputs if it is there."""
         run, start = self.run, 0
-        sums = np.zeros((2, len(run.outputs)))  # of losses and scores
+        sums = np.zeros((len(run.desk.results), len(run.outputs)))  # of losses and scores
         for rows, targets, count in self.blocks:
             if Z is None:
                 run.forward(rows, targets)
             else:
                 run.forward(rows, None)
                 Z[:, :, start : start + count] = run.outputs[:, :, :count]
-                self.problem.blueprint.loss.forward(run.outputs, targets, run.desk)
+                assess(self.problem.blueprint.loss, run.outputs, targets, run.desk)
                 start += count
             sums += np.add.reduce(run.desk.results[:, :, :count], axis=2)
-        return Sums(sums[0], sums[1], self.blocks.examples, self.blocks.scale)
+        return Sums(sums[0], sums[1:], self.blocks.examples, self.blocks.scale, self.blocks.weight)
 
     def answers(self) -> Answers:
         """Run the part through the networks and keep each answer."""

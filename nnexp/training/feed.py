@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nnexp.arrays import Floats, Integers
 from nnexp.data.splits import Part
-from nnexp.network.losses import Targets
+from nnexp.network.losses import LossOfClasses, Targets
 from nnexp.randomness import Purpose, stream
 from nnexp.training.answers import Scale
 from nnexp.training.state import Problem, Replica
@@ -31,6 +31,7 @@ class Reader:
         self.plain = problem.data.shared  # standardised when they were stored
         self.shift: Floats = shift[:, None].astype(self.dtype)
         self.scale: Floats = scale[:, None].astype(self.dtype)
+        self.class_weights = self._class_weights()
 
     def rows(self, index: Integers, out: Floats) -> Floats:
         """Fill out (S, B, n + 1) with the examples of an index (S, B)."""
@@ -43,19 +44,67 @@ class Reader:
 
     def targets(self, index: Integers) -> Targets:
         """Return the targets of an index (S, m): labels (K, m), values (K, outputs, m)."""
+        weights = self._weights(index)
         if self.data.values is not None:
-            shift = np.array([[division.value_shift] for division in self.divisions])
-            scale = np.array([[division.value_scale] for division in self.divisions])
-            values = ((self.data.values[index] - shift) / scale).astype(self.dtype)
-            return Targets(None, self._spread(values)[:, None])
+            shift, scale = (self._of_values(name)[:, None] for name in ("value_shift", "value_scale"))
+            values = (self.data.values.reshape(len(self.data.rows), -1)[index] - shift) / scale
+            return Targets(None, self._features_first(values), weights)
         assert self.data.labels is not None
         labels = self._spread(self.data.labels.take(index))
+        if self.data.probabilities is not None:
+            P = self.data.probabilities[index]
+            P = P[:, :, 1:] if self.loss.target_kind == "binary" else P
+            return Targets(labels, self._features_first(P), weights)
         if self.loss.target_kind == "labels":
-            return Targets(labels, None)
+            return Targets(labels, None, weights)
         if self.loss.target_kind == "binary":
-            return Targets(labels, labels[:, None].astype(self.dtype))
+            return Targets(labels, labels[:, None].astype(self.dtype), weights)
         classes = np.arange(self.data.classes or 0)[:, None]
-        return Targets(labels, (labels[:, None] == classes).astype(self.dtype))
+        return Targets(labels, (labels[:, None] == classes).astype(self.dtype), weights)
+
+    def _of_values(self, name: str) -> NDArray[np.float64]:
+        """Return what shifts or scales each source's values, (S, d)."""
+        return np.array([np.atleast_1d(getattr(division, name)) for division in self.divisions])
+
+    def _features_first(self, values: Floats) -> Floats:
+        """Return numbers (S, m, n) as each replica reads them, (K, n, m)."""
+        return np.ascontiguousarray(self._spread(values.swapaxes(1, 2)), self.dtype)
+
+    def _weights(self, index: Integers) -> Floats | None:
+        """Return the weights of an index's examples (S, m) for each replica, (K, m); None where nobody has some."""
+        if self.data.weights is None and self.class_weights is None:
+            return None
+        weights = np.ones(index.shape) if self.data.weights is None else self.data.weights[index]
+        if self.class_weights is not None:
+            rows = np.arange(len(index))[:, None]
+            if self.data.probabilities is not None:
+                weights = weights * np.vecdot(self.data.probabilities[index], self.class_weights[:, None])
+            else:
+                assert self.data.labels is not None
+                weights = weights * self.class_weights[rows, self.data.labels[index]]
+        return self._spread(weights).astype(self.dtype)
+
+    def _class_weights(self) -> NDArray[np.float64] | None:
+        """Return the weight of each class in each source's division, (S, C)."""
+        if not isinstance(self.loss, LossOfClasses) or not self.data.classes:
+            return None
+        found = []
+        for division in self.divisions:
+            assert self.data.labels is not None
+            if self.data.probabilities is not None:
+                counts = self.data.probabilities[division.split.train].sum(axis=0)
+            else:
+                counts = np.bincount(self.data.labels[division.split.train], minlength=self.data.classes)
+            weights = self.loss.weights_of(counts.astype(np.float64))
+            if weights is None:
+                return None
+            found.append(weights)
+        return np.stack(found)
+
+    def weight_of(self, part: Part) -> NDArray[np.float64] | None:
+        """Return the sum of the weights of a part's examples, (K,); None where nobody has some."""
+        weights = self._weights(self.indices(part))
+        return None if weights is None else np.add.reduce(weights.astype(np.float64), axis=1)
 
     def _spread(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return what each source reads (S, …) as what each replica reads (K, …)."""
@@ -63,12 +112,13 @@ class Reader:
 
     def scale_of(self, part: Part) -> Scale | None:
         """Return what rmse and r2 of a part need; None for classes."""
-        if self.data.values is None:
+        if self.data.values is None or self.data.classes == 0:
             return None
-        spread = np.array([division.value_scale for division in self.divisions])
-        found = [self.data.values[getattr(division.split, part)] for division in self.divisions]
-        variation = np.array([((values - values.mean()) ** 2).sum() for values in found]) / spread**2
-        return Scale(spread[self.readers], variation[self.readers])
+        spread = self._of_values("value_scale")
+        values = self.data.values.reshape(len(self.data.rows), -1)
+        found = [values[getattr(division.split, part)] for division in self.divisions]
+        variation = np.array([((each - each.mean(axis=0)) ** 2).sum(axis=0) for each in found]) / spread**2
+        return Scale(spread[self.readers].T, variation[self.readers].T)
 
     def indices(self, part: Part) -> Integers:
         """Return the examples of a part, (S, m)."""
@@ -80,6 +130,7 @@ def cut(targets: Targets, start: int, stop: int) -> Targets:
     return Targets(
         None if targets.labels is None else targets.labels[:, start:stop],
         None if targets.values is None else targets.values[:, :, start:stop],
+        None if targets.weights is None else targets.weights[:, start:stop],
     )
 
 
@@ -139,7 +190,7 @@ class Blocks:
         self._index = np.concatenate([index, padding], axis=1)
         self._targets = reader.targets(self._index)
         self.truth = cut(self._targets, 0, self.examples)
-        self.scale = reader.scale_of(part)
+        self.scale, self.weight = reader.scale_of(part), reader.weight_of(part)
         self._buffer = np.empty((self.sources, self.size, problem.data.rows.shape[1]), reader.dtype)
 
     def __iter__(self) -> Iterator[tuple[Floats, Targets, int]]:

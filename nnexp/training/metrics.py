@@ -18,6 +18,8 @@ from nnexp.training.answers import Answers, Float64s, Scale, Sums, gives_probabi
 
 Direction = Literal["maximize", "minimize"]
 
+OF_LABELS = ("loss", "acc")  # what there is of labels that do not exclude each other
+
 
 class Metric:
     """A metric and what it is of.
@@ -35,6 +37,8 @@ class Metric:
     def applies(self, classes: int | None, probabilities: bool) -> bool:
         """Return whether there is such a number where there are so many classes, None for values."""
         fits = self.of_values if classes is None else self.of_classes
+        if classes == 0 and self.name not in OF_LABELS:
+            return False
         return fits and (probabilities or not self.needs_probabilities)
 
     def defined(self, labels: Integers | None, classes: int | None) -> bool:
@@ -67,11 +71,14 @@ class MeanLoss(Cheap):
     of_values: ClassVar[bool] = True
 
     def of_sums(self, sums: Sums) -> Float64s:
-        return sums.losses / sums.examples
+        return sums.loss
 
 
 class Accuracy(Cheap):
-    """Share of examples whose class is right: sum_c n_cc / m, in [0, 1]."""
+    """Share of examples whose class is right: sum_c n_cc / m, in [0, 1].
+
+    Of labels that do not exclude each other, the mean over examples of the share of labels that is right.
+    """
 
     name: ClassVar[str] = "acc"
     direction: ClassVar[Direction] = "maximize"
@@ -82,20 +89,25 @@ class Accuracy(Cheap):
 
 
 class RootMeanSquaredError(Cheap):
-    """sqrt(mean (a - v)²), >= 0, in the values' own units."""
+    """sqrt(mean (a - v)²), >= 0, in the values' own units; the mean over several values of an example, too."""
 
     name: ClassVar[str] = "rmse"
     direction: ClassVar[Direction] = "minimize"
     of_values: ClassVar[bool] = True
 
     def of_sums(self, sums: Sums) -> Float64s:
-        return _scale(sums).spread * np.sqrt(sums.scores / sums.examples)
+        if len(sums.squares) == 1:
+            root: Float64s = _scale(sums).spread[0] * np.sqrt(sums.scores / sums.examples)
+        else:
+            root = np.sqrt(_over_values(_scale(sums).spread ** 2 * sums.squares) / sums.examples)
+        return root
 
 
 class Determination(Cheap):
     """Coefficient of determination: 1 - sum (a - v)² / sum (v - mean v)², at most 1.
 
-    Of values that are all the same it is 1 where every answer is right and 0 elsewhere, as in scikit-learn.
+    Of values that are all the same it is 1 where every answer is right and 0 elsewhere, as in scikit-learn. Of several
+    values of an example, the mean of each one's.
     """
 
     name: ClassVar[str] = "r2"
@@ -104,8 +116,14 @@ class Determination(Cheap):
 
     def of_sums(self, sums: Sums) -> Float64s:
         variation = _scale(sums).variation
-        found = 1 - sums.scores / np.where(variation == 0, 1, variation)
-        return np.where(variation == 0, np.where(sums.scores == 0, 1.0, sums.scores * 0), found)
+        found = 1 - sums.squares / np.where(variation == 0, 1, variation)
+        return _over_values(np.where(variation == 0, np.where(sums.squares == 0, 1.0, sums.squares * 0), found))
+
+
+def _over_values(each: Float64s) -> Float64s:
+    """Return the mean over values, (n, K) to (K,)."""
+    mean: Float64s = np.add.reduce(each, axis=0) / len(each) if len(each) > 1 else each[0]
+    return mean
 
 
 def _scale(sums: Sums) -> Scale:
@@ -114,7 +132,7 @@ def _scale(sums: Sums) -> Scale:
 
 
 class MeanAbsoluteError(Thorough):
-    """Mean |a - v|, >= 0, in the values' own units; |a - v| summed over an example's outputs."""
+    """Mean |a - v|, >= 0, in the values' own units; the mean over several values of an example, too."""
 
     name: ClassVar[str] = "mae"
     direction: ClassVar[Direction] = "minimize"
@@ -123,7 +141,8 @@ class MeanAbsoluteError(Thorough):
     def of_answers(self, answers: Answers) -> Float64s:
         assert answers.truth.values is not None
         deviations = np.abs(np.subtract(answers.Z, answers.truth.values, dtype=np.float64))
-        return _scale(answers.sums).spread * _mean(np.add.reduce(deviations, axis=1))
+        spread = _scale(answers.sums).spread
+        return _over_values(np.stack([spread[j] * _mean(deviations[:, j]) for j in range(len(spread))]))
 
 
 class BalancedAccuracy(Thorough):
@@ -173,7 +192,7 @@ class AreaUnderROC(Thorough):
     of_classes: ClassVar[bool] = True
 
     def applies(self, classes: int | None, probabilities: bool) -> bool:
-        return classes is not None and (probabilities or classes == 2)
+        return bool(classes) and (probabilities or classes == 2)
 
     def defined(self, labels: Integers | None, classes: int | None) -> bool:
         return labels is None or len(np.unique(labels)) == classes

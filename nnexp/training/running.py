@@ -28,6 +28,7 @@ class Run:
         self.shares = [each / sum(work) for each in work]  # of each replica in the work
         self.batches = Batches(problem, replicas)
         self.scale = self.batches.reader.scale_of("train")
+        self.weight = self.batches.reader.weight_of("train")
         self.fates = Fates(
             [replica.dropout for replica in replicas],
             [replica.seed for replica in replicas],
@@ -65,17 +66,21 @@ class Run:
         """Train one epoch; return its cost, its metrics and the first gradient's norm, (K,) each."""
         batches, update, K = self.batches, self.update, len(self.state.theta)
         # a row a replica: sums along a row have the same bits in every stack, sums down a column have not
-        sums, penalties = np.empty((2, K, batches.steps), self.state.theta.dtype), np.zeros((K, batches.steps))
+        measured = len(self.passes[batches.size].desk.results)  # losses and scores
+        sums = np.empty((measured, K, batches.steps), self.state.theta.dtype)
+        penalties = np.zeros((K, batches.steps))
         self.prepare(epoch)
         for step, (rows, targets) in enumerate(batches.epoch(epoch)):
             desk = self.step(step, rows, targets)
             np.add.reduce(desk.results, axis=2, out=sums[:, :, step])
             if update.penalised:
                 np.multiply(update.penalty, rows.shape[1], out=penalties[:, step])
-        losses, scores = np.add.reduce(sums.astype(np.float64), axis=2)
-        judged = judge(Sums(losses, scores, batches.examples, self.scale))
+        losses, *squares = np.add.reduce(sums.astype(np.float64), axis=2)
+        seen = Sums(losses, np.stack(squares), batches.examples, self.scale, self.weight)
+        judged = judge(seen)
         named = {f"train/{name}": values for name, values in judged.items()}
-        cost = (np.add.reduce(penalties, axis=1) + losses) / batches.examples
+        paid = np.add.reduce(penalties, axis=1)
+        cost = (paid + losses) / batches.examples if self.weight is None else paid / batches.examples + seen.loss
         return {"train/cost": cost, **named, "train/grad_norm": np.sqrt(update.squares.astype(np.float64))}
 
     def prepare(self, epoch: int) -> None:

@@ -14,7 +14,7 @@ from nnexp.network.clipping import Clip
 from nnexp.network.constraints import MaxNorm
 from nnexp.network.dropout import Dropout, InvertedDropout
 from nnexp.network.initializers import HeNormal, Initializer
-from nnexp.network.losses import CrossEntropy, Loss
+from nnexp.network.losses import CrossEntropy, Loss, LossOfClasses
 from nnexp.network.normalization import Normalization
 from nnexp.network.optimizers import Adam, Optimizer
 from nnexp.network.penalties import L1, L2, Penalty
@@ -132,6 +132,13 @@ class TrialConfig:
         classes, kind, name = self.dataset.classes, self.loss.target_kind, self.loss.name
         if kind != "values" and classes is None:
             raise ConfigError(f"loss {name!r} learns classes, but dataset {self.dataset.name!r} is a regression")
+        if (kind == "multi") != (classes == 0):
+            marks = "labels that do not exclude each other"
+            learns, has = (marks, "exclusive classes") if kind == "multi" else ("classes or values", marks)
+            raise ConfigError(f"loss {name!r} learns {learns}, but dataset {self.dataset.name!r} has {has}")
+        given = self.loss.class_weight if isinstance(self.loss, LossOfClasses) else "none"
+        if isinstance(given, tuple):
+            require(len(given) == classes, "loss.class_weight", f"a number for each of {classes} classes", list(given))
         if kind == "binary" and classes != 2:
             raise ConfigError(f"loss {name!r} learns two classes, but dataset {self.dataset.name!r} has {classes}")
         if self.architecture.output == "softmax" and self._outputs == 1:
@@ -158,7 +165,7 @@ class TrialConfig:
     @property
     def _outputs(self) -> int:
         classes = self.dataset.classes
-        return 1 if classes is None or self.loss.target_kind == "binary" else classes
+        return classes if classes and self.loss.target_kind != "binary" else self.dataset.targets
 
     def resolved(self) -> TrialConfig:
         """Return the config with what follows from the rest made plain, so that equal trials are equal configs."""
@@ -181,6 +188,10 @@ class TrialConfig:
             plain[name] = getattr(value, way)() if isinstance(value, Component) else value
         return plain | {"objective": settings(self.objective), "training": settings(self.training)}
 
-    def blueprint(self, inputs: int) -> Blueprint:
-        """Return the shape of the trial's network for data with so many inputs."""
-        return self.architecture.blueprint(inputs, self._outputs, self.loss, self.training.dtype, self.normalization)
+    def blueprint(self, inputs: int, targets: int | None = None) -> Blueprint:
+        """Return the shape of the trial's network for data with so many inputs.
+
+        Args: targets: how many values or labels an example has, by default as the dataset says.
+        """
+        outputs = self._outputs if targets is None or self.dataset.classes else targets
+        return self.architecture.blueprint(inputs, outputs, self.loss, self.training.dtype, self.normalization)

@@ -46,7 +46,7 @@ def form_problem(
     """
     shared = trials[0]
     _check_data(trials, data)
-    blueprint = shared.blueprint(data.inputs)
+    blueprint = shared.blueprint(data.inputs, data.targets)
     starts = _starts(blueprint.layout, trials, initial)
     standing = sorted(range(len(trials)), key=lambda number: _standing(trials[number].optimizer))
     places = [standing.index(number) for number in range(len(trials))]
@@ -69,6 +69,8 @@ def _check_data(trials: Sequence[TrialConfig], data: Data) -> None:
         raise UsageError(
             f"dataset {shared.dataset.name!r} has {shared.dataset.classes} classes, the data {data.classes}"
         )
+    if data.probabilities is not None and shared.loss.name == "hinge":
+        raise UsageError("loss 'hinge' learns labels, but the data have probabilities of classes")
     if data.rows.dtype != shared.training.dtype:
         raise UsageError(f"training.dtype is {shared.training.dtype}, but the data are {data.rows.dtype}")
     missing = sorted({trial.seed for trial in trials} - set(data.divisions))

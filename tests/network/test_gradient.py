@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from nnexp.data.prepared import Data, from_arrays
-from nnexp.data.sources import Blobs, Diabetes, Moons, Source
+from nnexp.data.sources import Blobs, Diabetes, Moons, MultiLabel, Source
 from nnexp.network.activations import ACTIVATIONS, Activation, Sigmoid, Tanh
 from nnexp.network.architecture import MLP
 from nnexp.network.dropout import DROPOUTS
-from nnexp.network.losses import LOSSES
+from nnexp.network.losses import LOSSES, LossOfClasses
 from nnexp.network.penalties import L1_PENALTIES, L2_PENALTIES
 from nnexp.testing.contracts import assert_gradient
 from nnexp.testing.variations import acting, other
@@ -21,7 +21,12 @@ from nnexp.training import Objective, TrialConfig
 
 CLASSES, VALUES = Blobs(validation=0, test=0), Diabetes(validation=0, test=0)
 TWO = Moons(validation=0, test=0)
-SOURCES: dict[str, list[Source]] = {"labels": [CLASSES], "binary": [TWO], "values": [CLASSES, VALUES]}
+SOURCES: dict[str, list[Source]] = {
+    "labels": [CLASSES],
+    "binary": [TWO],
+    "multi": [MultiLabel(labels=3, validation=0, test=0)],
+    "values": [CLASSES, VALUES],
+}
 PENALTIES: list[dict[str, Any]] = [
     {},
     *({"l2": acting(cls)} for name, cls in sorted(L2_PENALTIES.items()) if name != "none"),
@@ -43,12 +48,19 @@ SETTINGS = [
 ]
 
 
-def batch(source: Source) -> Data:
-    """Seven examples with three inputs."""
+def batch(source: Source, *, weighted: bool = False, rows: bool = False) -> Data:
+    """Seven examples with three inputs, with weights or several values, or probabilities of classes, if asked for."""
     rng = np.random.default_rng(3)
     X = rng.normal(size=(7, 3))
-    y = rng.normal(size=7) if source.classes is None else np.arange(7) % source.classes
-    return from_arrays((X, y), classes=source.classes, dtype="float64")
+    weights = [rng.uniform(0.1, 3, 7)] if weighted else None
+    y: Any
+    if source.classes == 0:
+        y = rng.integers(0, 2, (7, source.targets))
+        return from_arrays((X, y), classes=None, multi_label=True, weights=weights, dtype="float64")
+    y = rng.normal(size=(7, 2) if rows else 7) if source.classes is None else np.arange(7) % source.classes
+    if rows and source.classes:
+        y = rng.dirichlet(np.ones(source.classes), 7)
+    return from_arrays((X, y), classes=source.classes, weights=weights, dtype="float64")
 
 
 def case(loss: str, output: str, source: Source) -> TrialConfig:
@@ -65,6 +77,20 @@ def test_the_gradient_is_the_slope_of_the_cost(loss: str, source: Source, activa
     for penalties in PENALTIES:
         for dropout in DROPOUTS.values():
             assert_gradient(replace(trial, dropout=acting(dropout), **penalties), batch(source))
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize(("loss", "source"), SETTINGS)
+def test_the_gradient_is_right_with_any_settings_weights_and_targets(loss: str, source: Source, rows: bool) -> None:
+    if rows and loss == "hinge":
+        return  # learns labels alone
+    trial = replace(case(loss, "auto", source), architecture=MLP(hidden=(5,), activation=Tanh()))
+    losses: list[Any] = [LOSSES[loss](), acting(LOSSES[loss])]
+    if isinstance(losses[0], LossOfClasses):
+        losses.append(replace(losses[1], class_weight=(0.5, 2.0, 3.0)[: source.classes]))
+    for each in losses:
+        for weighted in (False, True):
+            assert_gradient(replace(trial, loss=each), batch(source, weighted=weighted, rows=rows))
 
 
 @pytest.mark.parametrize("output", sorted(set(ACTIVATIONS) - {"identity"}))

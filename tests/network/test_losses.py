@@ -27,6 +27,9 @@ def logits(draw: st.DrawFn, name: str, dtype: str, limit: float | None = None) -
     extreme = st.sampled_from([-most, most, 0.0, -0.0])
     B = draw(st.integers(1, 4))
     Z = draw(st.lists(element | extreme, min_size=n * B, max_size=n * B))
+    if LOSSES[name].target_kind == "multi":
+        marks = draw(st.lists(st.integers(0, 1), min_size=n * B, max_size=n * B))
+        return np.array(Z, dtype).reshape(n, B), np.array(marks).reshape(n, B)
     y = draw(st.lists(st.integers(0, max(n, 2) - 1), min_size=B, max_size=B))
     return np.array(Z, dtype).reshape(n, B), np.array(y)
 

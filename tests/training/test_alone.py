@@ -26,7 +26,7 @@ from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RAdam, RMS
 from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES
 from nnexp.testing.contracts import assert_alone, assert_equal_numbers, numbers
-from nnexp.testing.trials import VALUE_LOSSES, regression, small, suited
+from nnexp.testing.trials import VALUE_LOSSES, multi_label, regression, small, suited
 from nnexp.testing.variations import acting
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.stacking import OWN
@@ -87,6 +87,25 @@ def test_an_activation_and_a_loss_train_in_a_stack_as_alone(activation: str, los
     assert_alone([replace(trial, seed=seed) for seed in (0, 1, 2)])
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_a_loss_with_any_settings_and_weights_trains_in_a_stack_as_alone(loss: str, dtype: Any) -> None:
+    rng, source = np.random.default_rng(0), suited(LOSSES[loss]())
+    X, weights = rng.normal(size=(40, 2)), rng.uniform(0, 2, 40)
+    y = rng.integers(0, 2, (40, 3)) if source.classes == 0 else rng.integers(0, source.classes or 2, 40)
+    data = from_arrays(
+        (X[:30], y[:30]),
+        (X[30:], y[30:]),
+        classes=source.classes or None,
+        multi_label=source.classes == 0,
+        weights=(weights[:30], weights[30:]),
+        dtype=dtype,
+    )
+    training = Training(epochs=3, batch_size=7, dtype=dtype)
+    for each in (LOSSES[loss](), acting(LOSSES[loss])):
+        assert_alone([small(loss=each, dataset=source, seed=seed, training=training) for seed in (0, 1, 0)], data)
+
+
 @pytest.mark.parametrize("output", sorted(ACTIVATIONS))
 @pytest.mark.parametrize("loss", VALUE_LOSSES)
 def test_an_output_of_values_trains_in_a_stack_as_alone(loss: str, output: str) -> None:
@@ -113,7 +132,7 @@ def test_any_shape_trains_in_a_stack_as_alone(hidden: tuple[int, ...], dtype: An
 @pytest.mark.parametrize("split_seed", [0, "trial"])
 @pytest.mark.parametrize("name", sorted(DATASETS))
 def test_any_dataset_trains_in_a_stack_as_alone(name: str, split_seed: Any) -> None:
-    base = regression if DATASETS[name]().classes is None else small
+    base = {None: regression, 0: multi_label}.get(DATASETS[name]().classes, small)
     trial = base(dataset=DATASETS[name](split_seed=split_seed), training=Training(epochs=2, batch_size=64))
     assert_alone([replace(trial, seed=seed) for seed in (0, 1, 0)])
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nnexp.component import Component
-from nnexp.data.sources import DATASETS, Generated, Source
+from nnexp.data.sources import DATASETS, BreastCancer, Generated, Source, Wine
 from nnexp.network.activations import ACTIVATIONS
 from nnexp.network.architecture import ARCHITECTURES, MLP
 from nnexp.network.averaging import AVERAGINGS
@@ -17,13 +17,13 @@ from nnexp.network.clipping import CLIPS
 from nnexp.network.constraints import MAX_NORMS
 from nnexp.network.dropout import DROPOUTS, InvertedDropout
 from nnexp.network.initializers import INITIALIZERS, Random
-from nnexp.network.losses import LOSSES
+from nnexp.network.losses import LOSSES, Loss
 from nnexp.network.normalization import NORMALIZATIONS
 from nnexp.network.optimizers import OPTIMIZERS, SGD
 from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES, ReduceOnPlateau
 from nnexp.testing.contracts import assert_live
-from nnexp.testing.trials import VALUE_LOSSES, overfitting, regression, small
+from nnexp.testing.trials import VALUE_LOSSES, multi_label, overfitting, regression, small, suited
 from nnexp.testing.variations import acting, components, other, others, tables, usable
 from nnexp.training import Objective, Training, TrialConfig
 from nnexp.training.stopping import EARLY_STOPPINGS
@@ -59,8 +59,11 @@ def base(place: str, component: Component) -> TrialConfig:
     if isinstance(component, Generated):
         component = replace(component, examples=60)
     if isinstance(component, Source):
-        make = regression if component.classes is None else small
+        make = {None: regression, 0: multi_label}.get(component.classes, small)
         return make(dataset=component, training=Training(epochs=2, batch_size=64))
+    if isinstance(component, Loss) and component.target_kind != "values":
+        source = {"binary": BreastCancer(), "labels": Wine()}.get(component.target_kind, suited(component))
+        return small(training=FLOAT64, loss=component, dataset=source)  # whose classes are not equally large
     if place == "early_stopping":
         return overfitting(early_stopping=component)
     if place == "schedule":

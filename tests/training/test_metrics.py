@@ -19,13 +19,13 @@ from nnexp.training.metrics import CLASSIFICATION, REGRESSION, judge
 
 
 def test_classes_are_judged_by_loss_and_accuracy() -> None:
-    found = judge(Sums(np.array([3.0, 4.0]), np.array([2.0, 4.0]), 4))
+    found = judge(Sums(np.array([3.0, 4.0]), np.array([[2.0, 4.0]]), 4))
     assert {name: values.tolist() for name, values in found.items()} == {"loss": [0.75, 1.0], "acc": [0.5, 1.0]}
 
 
 def test_values_are_judged_in_the_units_they_came_in() -> None:
-    scale = Scale(spread=np.array([10.0]), variation=np.array([8.0]))
-    found = judge(Sums(np.array([3.0]), np.array([4.0]), 4, scale))
+    scale = Scale(spread=np.array([[10.0]]), variation=np.array([[8.0]]))
+    found = judge(Sums(np.array([3.0]), np.array([[4.0]]), 4, scale))
     assert {name: values.tolist() for name, values in found.items()} == {"loss": [0.75], "rmse": [10.0], "r2": [0.5]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -79,12 +80,24 @@ def test_the_kept_parameters_are_those_after_the_best_epoch() -> None:
         assert result.last[name].tobytes() != values.tobytes()
 
 
+OF_VALUES: dict[str, Callable[[Any], Any]] = {
+    "mse": np.square,
+    "mae": np.abs,
+    "huber": lambda each: np.where(np.abs(each) <= 1, each**2 / 2, np.abs(each) - 0.5),
+}
+
+
 def judged(result: Result, data: Data, part: str) -> dict[str, float]:
     """Return a part's metrics, from predictions alone."""
     split = data.division(0).split
     rows = getattr(split, part)
     P = result.predict(data.rows[rows, :-1]).astype(np.float64)
     loss = result.config.loss
+    if data.classes == 0:
+        assert data.values is not None
+        marks = data.values[rows]
+        each = -np.log(np.where(marks == 1, P, 1 - P)).sum(axis=1)
+        return {"loss": each.mean(), "acc": ((P > 0.5) == marks).mean()}
     if data.labels is None:
         assert data.values is not None
         division, values = data.division(0), data.values[rows]
@@ -94,8 +107,12 @@ def judged(result: Result, data: Data, part: str) -> dict[str, float]:
             "rmse": np.sqrt((errors**2).mean()),
             "r2": 1 - (errors**2).sum() / ((values - values.mean()) ** 2).sum(),
         }
-        return {"loss": (each**2 if loss.name == "mse" else np.abs(each)).mean(), **found}
+        return {"loss": OF_VALUES[loss.name](each).mean(), **found}
     labels = data.labels[rows]
+    if loss.name == "hinge":
+        own = P[np.arange(len(rows)), labels][:, None]
+        each = (np.maximum(0, 1 + P - own).sum(axis=1) - 1) / P.shape[1]
+        return {"loss": each.mean(), "acc": (P.argmax(axis=1) == labels).mean()}
     if loss.name == "binary_cross_entropy":
         p = np.where(labels == 1, P[:, 0], 1 - P[:, 0])
         return {"loss": -np.log(p).mean(), "acc": (p > 0.5).mean()}
@@ -103,7 +120,7 @@ def judged(result: Result, data: Data, part: str) -> dict[str, float]:
     if loss.name == "cross_entropy":
         return {"loss": -np.log(P[np.arange(len(rows)), labels]).mean(), "acc": accuracy}
     deviations = P - np.eye(P.shape[1])[labels]
-    return {"loss": (deviations**2 if loss.name == "mse" else np.abs(deviations)).sum(axis=1).mean(), "acc": accuracy}
+    return {"loss": OF_VALUES[loss.name](deviations).sum(axis=1).mean(), "acc": accuracy}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

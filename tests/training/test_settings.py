@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from nnexp.data.sources import DATASETS, Blobs, Diabetes, Digits, Moons
+from nnexp.data.sources import DATASETS, Blobs, Diabetes, Digits, Moons, MultiLabel
 from nnexp.errors import ConfigError
 from nnexp.network.architecture import MLP
 from nnexp.network.dropout import InvertedDropout
-from nnexp.network.losses import LOSSES, BinaryCrossEntropy, MeanSquaredError
+from nnexp.network.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, MeanSquaredError, MultiLabelCrossEntropy
 from nnexp.network.penalties import L2
 from nnexp.testing.contracts import assert_rejected
 from nnexp.testing.trials import regression, small
@@ -81,6 +81,20 @@ def test_a_value_broken_in_any_field_is_refused(config: Any) -> None:
             "architecture.output must not be softmax where there is one output: it would always be 1",
         ),
         (
+            {"loss": CrossEntropy(), "dataset": MultiLabel()},
+            "loss 'cross_entropy' learns classes or values, but dataset 'multi_label' has labels that do not exclude "
+            "each other",
+        ),
+        (
+            {"loss": MultiLabelCrossEntropy(), "dataset": Moons()},
+            "loss 'multi_label_cross_entropy' learns labels that do not exclude each other, but dataset 'moons' has "
+            "exclusive classes",
+        ),
+        (
+            {"loss": CrossEntropy(class_weight=(1.0, 2.0)), "dataset": Blobs(centers=3)},
+            "loss.class_weight must be a number for each of 3 classes, got [1.0, 2.0]",
+        ),
+        (
             {"loss": BinaryCrossEntropy(), "dataset": Blobs(centers=3)},
             "loss 'binary_cross_entropy' learns two classes, but dataset 'blobs' has 3",
         ),
@@ -101,13 +115,18 @@ def test_a_loss_of_classes_refuses_a_regression(name: str) -> None:
 @pytest.mark.parametrize("dataset", sorted(DATASETS))
 def test_a_loss_and_a_dataset_fit_or_are_refused(dataset: str, loss: str) -> None:
     source, kind = DATASETS[dataset](), LOSSES[loss].target_kind
-    fits = kind == "values" or (source.classes is not None and (kind == "labels" or source.classes == 2))
+    fits = {
+        "values": source.classes != 0,
+        "multi": source.classes == 0,
+        "binary": source.classes == 2,
+        "labels": bool(source.classes),
+    }[kind]
     make = regression if source.classes is None else small
     if not fits:
         assert_rejected(lambda: make(dataset=source, loss=LOSSES[loss]()), loss, dataset)
         return
     blueprint = make(dataset=source, loss=LOSSES[loss]()).blueprint(4)
-    outputs = 1 if source.classes is None or kind == "binary" else source.classes
+    outputs = 1 if kind == "binary" else source.classes or source.targets
     assert (blueprint.sizes[0], blueprint.sizes[-1]) == (4, outputs)
 
 
