@@ -15,7 +15,7 @@ from nnexp.component import Component, Table
 from nnexp.config.build import build
 from nnexp.config.registration import KINDS, kind_of
 from nnexp.data.prepared import Data, from_arrays, prepare
-from nnexp.data.sources import Blobs, Diabetes, Moons, Source
+from nnexp.data.sources import Blobs, Diabetes, Moons, MultiLabel, Source
 from nnexp.network.activations import Activation, Tanh
 from nnexp.network.architecture import MLP
 from nnexp.network.initializers import Drawn, Initializer
@@ -34,7 +34,7 @@ from nnexp.testing.contracts import (
     assert_rejected,
     assert_slices,
 )
-from nnexp.testing.trials import overfitting, regression, small, suited
+from nnexp.testing.trials import multi_label, overfitting, regression, small, unbalanced
 from nnexp.testing.variations import acting, broken, other, others, ready, usable
 from nnexp.training import Objective, Training, TrialConfig, train
 from nnexp.training.stacking import OWN, form_problem, same_stack
@@ -109,7 +109,7 @@ def placed(kind: str, component: Any, **changes: Any) -> TrialConfig:
     """Return a small trial with a component in its place."""
     if isinstance(component, Source):
         changes = {"dataset": component, "training": Training(epochs=4, batch_size=64), **changes}
-        return regression(**changes) if component.classes is None else small(**changes)
+        return {None: regression, 0: multi_label}.get(component.classes, small)(**changes)
     if kind == "activation":
         return small(architecture=MLP(hidden=(5, 4), activation=component), **changes)
     if kind in ("early_stopping", "schedule"):
@@ -117,7 +117,7 @@ def placed(kind: str, component: Any, **changes: Any) -> TrialConfig:
     if kind == "architecture":
         return regression(architecture=component, **changes)
     if isinstance(component, Loss):
-        return small(dataset=suited(component), **{kind: component, **changes})
+        return small(dataset=unbalanced(component), **{kind: component, **changes})
     return small(**{kind: component, **changes})
 
 
@@ -195,17 +195,22 @@ def _forms(cls: Class) -> Iterator[Component]:
 
 
 def _sources(component: Component) -> list[Source]:
-    classes, two, values = (cls(validation=0.0, test=0.0) for cls in (Blobs, Moons, Diabetes))
+    several: tuple[type[Source], ...] = (Blobs, Moons, Diabetes, MultiLabel)
+    classes, two, values, marks = (cls(validation=0.0, test=0.0) for cls in several)
     if not isinstance(component, Loss) or component.target_kind == "labels":
         return [classes]
-    return [two] if component.target_kind == "binary" else [classes, values]
+    return {"binary": [two], "multi": [marks]}.get(component.target_kind, [classes, values])
 
 
 def _batch(source: Source) -> Data:
     """Seven examples with three inputs."""
     rng = np.random.default_rng(3)
+    X = rng.normal(size=(7, 3))
+    if source.classes == 0:
+        marks = rng.integers(0, 2, (7, source.targets))
+        return from_arrays((X, marks), classes=None, multi_label=True, dtype="float64")
     y = rng.normal(size=7) if source.classes is None else np.arange(7) % source.classes
-    return from_arrays((rng.normal(size=(7, 3)), y), classes=source.classes, dtype="float64")
+    return from_arrays((X, y), classes=source.classes, dtype="float64")
 
 
 # what a kind has of its own
@@ -235,7 +240,9 @@ def assert_finite(cls: type[Loss]) -> None:
         for size, outputs in sizes:
             Z = (size * rng.normal(size=(outputs, 40))).astype(dtype)
             classes = 2 if cls.target_kind == "binary" else outputs
-            y = rng.normal(size=Z.shape) if cls.target_kind == "values" else np.arange(40) % classes
+            y: Any = np.arange(40) % classes
+            if cls.target_kind in ("values", "multi"):
+                y = rng.normal(size=Z.shape) if cls.target_kind == "values" else rng.integers(0, 2, Z.shape)
             for loss in (cls(), acting(cls)):
                 assert_finite_loss(loss, Z, y)
 
@@ -279,8 +286,9 @@ def assert_loads(cls: type[Source]) -> None:
     assert one.X.ndim == 2, f"X is {one.X.shape}, not (examples, inputs)"
     assert one.X.dtype == np.float64, f"X is {one.X.dtype}, not float64"
     assert np.isfinite(one.X).all(), "X is not finite"
-    assert one.y.shape == one.X.shape[:1], f"y is {one.y.shape} for X {one.X.shape}"
-    if source.classes is None:
+    shapes = {one.X.shape[:1], (len(one.X), source.targets)}
+    assert one.y.shape in shapes, f"y is {one.y.shape} for X {one.X.shape} and {source.targets} targets"
+    if not source.classes:
         assert np.isfinite(one.y).all(), "y is not finite"
     else:
         labels = sorted(set(one.y.tolist()))

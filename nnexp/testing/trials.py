@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nnexp.data.sources import Blobs, Diabetes, Moons, MultiLabel, Source
+from nnexp.data.sources import Blobs, BreastCancer, Diabetes, Moons, MultiLabel, Source, Wine
 from nnexp.network.architecture import MLP
 from nnexp.network.losses import LOSSES, Loss, MeanSquaredError, MultiLabelCrossEntropy
 from nnexp.network.optimizers import Adam
@@ -67,6 +67,11 @@ def suited(loss: Loss) -> Source:
     if loss.target_kind == "multi":
         return MultiLabel(examples=60, features=4, labels=3)
     return Moons(examples=60) if loss.target_kind == "binary" else Blobs(examples=60)
+
+
+def unbalanced(loss: Loss) -> Source:
+    """Return a source that a loss can learn, whose classes are not equally large."""
+    return {"binary": BreastCancer(), "labels": Wine()}.get(loss.target_kind, suited(loss))
 
 
 def multi_label(**changes: Any) -> TrialConfig:

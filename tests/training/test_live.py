@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nnexp.component import Component
-from nnexp.data.sources import DATASETS, BreastCancer, Generated, Source, Wine
+from nnexp.data.sources import DATASETS, Generated, Source
 from nnexp.network.activations import ACTIVATIONS
 from nnexp.network.architecture import ARCHITECTURES, MLP
 from nnexp.network.averaging import AVERAGINGS
@@ -23,7 +23,7 @@ from nnexp.network.optimizers import OPTIMIZERS, SGD
 from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES, ReduceOnPlateau
 from nnexp.testing.contracts import assert_live
-from nnexp.testing.trials import VALUE_LOSSES, multi_label, overfitting, regression, small, suited
+from nnexp.testing.trials import VALUE_LOSSES, multi_label, overfitting, regression, small, unbalanced
 from nnexp.testing.variations import acting, components, other, others, tables, usable
 from nnexp.training import Objective, Training, TrialConfig
 from nnexp.training.stopping import EARLY_STOPPINGS
@@ -62,8 +62,7 @@ def base(place: str, component: Component) -> TrialConfig:
         make = {None: regression, 0: multi_label}.get(component.classes, small)
         return make(dataset=component, training=Training(epochs=2, batch_size=64))
     if isinstance(component, Loss) and component.target_kind != "values":
-        source = {"binary": BreastCancer(), "labels": Wine()}.get(component.target_kind, suited(component))
-        return small(training=FLOAT64, loss=component, dataset=source)  # whose classes are not equally large
+        return small(training=FLOAT64, loss=component, dataset=unbalanced(component))
     if place == "early_stopping":
         return overfitting(early_stopping=component)
     if place == "schedule":
