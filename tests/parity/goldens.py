@@ -25,7 +25,7 @@ def stored() -> dict[str, Any]:
 def ours(case: Case) -> Trajectory:
     """Train a case with nnexp; return what `tests.parity.pytorch.trajectory` returns."""
     given = problem(case.kind)
-    (result,) = train([case.trial], given.data, initial=[given.start], order=given.order)
+    (result,) = train([case.trial], given.data(weighted=case.weighted), initial=[given.start], order=given.order)
     assert result.last is not None, "the training diverged"
     watched = ("train/cost", "val/loss", *(["val/ema_loss"] if "val/ema_loss" in result.history else []))
     return {**{name: result.history[name] for name in watched}, "last": result.last}

@@ -56,13 +56,15 @@ class _Training:
         self.loss = _made(self.theirs.loss, torch.nn)
         self.X = torch.from_numpy(self.given.X)
         self.y = _targets(case)
+        self.weights_of_examples = torch.from_numpy(self.given.weights) if case.weighted else None
         self.weights = [layer.weight for layer in self.layers if isinstance(layer, torch.nn.Linear)]
 
     def run(self) -> Trajectory:
         found: Trajectory = {"train/cost": [], "val/loss": []}
         for epoch in range(EPOCHS):
             plateau = _plateau(self.schedule)
-            found["train/cost"].append(sum(self.step(batch) * len(batch) for batch in self.batches(epoch)) / TRAIN)
+            costs = sum(self.step(batch) * self.weight(batch) for batch in self.batches(epoch))
+            found["train/cost"].append(costs / self.weight(slice(TRAIN)))
             found["val/loss"].append(self.validate(self.net))
             if self.average is not None:
                 found.setdefault("val/ema_loss", []).append(self.validate(self.average))
@@ -78,7 +80,7 @@ class _Training:
         """Take one step; return the cost before it."""
         self.net.train()
         self.net.zero_grad()
-        cost = self.loss(self.net(self.X[batch]), self.y[batch]) + self.penalty(len(batch))
+        cost = self.mean(self.net, batch) + self.penalty(len(batch))
         cost.backward()
         if self.theirs.clip is not None:
             _made(self.theirs.clip, torch.nn.utils, self.net.parameters())
@@ -98,13 +100,25 @@ class _Training:
     def validate(self, net: Any) -> float:
         net.eval()
         with torch.no_grad():
-            return float(self.loss(net(self.X[TRAIN:]), self.y[TRAIN:]))
+            return float(self.mean(net, slice(TRAIN, None)))
+
+    def mean(self, net: Any, part: Any) -> Any:
+        """Return the mean loss of some examples."""
+        given = [] if self.weights_of_examples is None else [self.weights_of_examples[part]]
+        return self.loss(net(self.X[part]), self.y[part], *given)
+
+    def weight(self, part: Any) -> float:
+        """Return how much some examples weigh: as many as there are, or the sum of their weights."""
+        return len(self.y[part]) if self.weights_of_examples is None else float(self.weights_of_examples[part].sum())
 
 
 def _made(wanted: Call, module: Any, *first: Any) -> Any:
     """Return what a class of PyTorch, or a formula, makes of its arguments."""
     maker = getattr(module, wanted.name, None) or FORMULAS[wanted.name]
-    return maker(*first, **wanted.settings)
+    settings = dict(wanted.settings)
+    if "weight" in settings:
+        settings["weight"] = torch.tensor(settings["weight"])
+    return maker(*first, **settings)
 
 
 def _layers(given: Problem, theirs: Reference) -> list[Any]:
@@ -151,7 +165,9 @@ def _named(layers: list[Any]) -> dict[str, Any]:
 def _targets(case: Case) -> Any:
     """Return labels (N,) for the losses that take them, and values (N, outputs) for the others."""
     y = torch.from_numpy(problem(case.kind).y)
-    if case.theirs.loss.name in LOSSES_OF_LABELS:
+    if y.ndim == 2:
+        return y
+    if LOSSES_OF_LABELS & {case.theirs.loss.name, case.theirs.loss.settings.get("of")}:
         return y
     if case.kind == "classes":
         return torch.nn.functional.one_hot(y, OUTPUTS["classes"]).double()
@@ -267,10 +283,22 @@ class HardSigmoid(torch.nn.Module):  # type: ignore[misc]
         return (z + 3).clamp(0, 6) / 6
 
 
-def sum_over_outputs(of: str) -> Any:
-    """Return a loss of PyTorch whose mean over the examples is one of sums over their outputs."""
-    criterion = getattr(torch.nn, of)(reduction="none")
-    return lambda outputs, y: criterion(outputs, y).sum(dim=1).mean()
+def mean_of_sums(of: str, smoothing: float = 0.0, class_weight: tuple[float, ...] = (), **settings: Any) -> Any:
+    """Return a loss of PyTorch as the mean over examples, by their weights, of sums over their outputs.
+
+    smoothing: of targets 0 and 1. class_weight: further factors on the weights of the examples, by their labels.
+    """
+    criterion = getattr(torch.nn, of)(reduction="none", **settings)
+
+    def mean(outputs: Any, y: Any, weights: Any = 1.0) -> Any:
+        each = criterion(outputs, (1 - smoothing) * y + smoothing / 2 if smoothing else y)
+        each = each if each.ndim == 1 else each.sum(dim=1)
+        w = weights * torch.ones_like(each)
+        if class_weight:
+            w = w * torch.tensor(class_weight)[y.reshape(-1).long()]
+        return (w * each).sum() / w.sum()
+
+    return mean
 
 
 def max_norm(W: Any, limit: float) -> Any:
@@ -312,6 +340,6 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "one_after_another": OneAfterAnother,
     "polynomial": polynomial,
     "rmsprop_eps_inside": rmsprop_eps_inside,
-    "sum_over_outputs": sum_over_outputs,
+    "mean_of_sums": mean_of_sums,
 }
 FORMULAS_OF_LAYERS: dict[str, Callable[..., Any]] = {"muon_and_adamw": MuonAndAdamW}

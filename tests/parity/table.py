@@ -92,6 +92,8 @@ def _ours(case: Case) -> str:
     words = _component(case.component)
     output = case.trial.architecture.output
     words += f", output `{output}`" if output != "auto" else ""
+    kinds = {"several": ", three values", "multi": ", three labels", "probabilities": ", probabilities"}
+    words += kinds.get(case.kind, "") + (", weights" if case.weighted else "")
     return words + (", mini-batches" if case.batch_size else "")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nnexp.component import Component
-from nnexp.data.sources import Blobs, Diabetes, Moons, Source
+from nnexp.data.sources import Blobs, Diabetes, Linnerud, Moons, MultiLabel, Source
 from nnexp.network.activations import Tanh
 from nnexp.network.architecture import MLP
 from nnexp.network.losses import CrossEntropy
@@ -64,15 +64,16 @@ class Reference:
 class Case:
     """One training, in the words of both.
 
-    group: what it is about. ours: what differs from `trial`'s. reason: where PyTorch's component of this name does
-    something else, what that is, and what the training is compared with instead. off: it shows that what is off does
-    nothing, so that its numbers are another case's.
+    group: what it is about. ours: what differs from `trial`'s. weighted: whether examples have weights. reason: where
+    PyTorch's component of this name does something else, what that is, and what the training is compared with instead.
+    off: it shows that what is off does nothing, so that its numbers are another case's.
     """
 
     group: str
     ours: Settings
     theirs: Reference
     kind: Kind = "classes"
+    weighted: bool = False
     batch_size: int | None = None
     reason: str = ""
     off: bool = False
@@ -103,4 +104,11 @@ class Case:
 
 
 # Not loaded: they say what kind of target the data have.
-SOURCES: dict[Kind, Source] = {"classes": Blobs(centers=3), "binary": Moons(), "values": Diabetes()}
+SOURCES: dict[Kind, Source] = {
+    "classes": Blobs(centers=3),
+    "binary": Moons(),
+    "values": Diabetes(),
+    "several": Linnerud(),
+    "multi": MultiLabel(labels=3),
+    "probabilities": Blobs(centers=3),
+}
