@@ -157,6 +157,8 @@ def _target_rows(targets: Any, multi_label: bool) -> Any:
 
 def _joined(weights: Sequence[Any], sizes: Sequence[int]) -> NDArray[np.float64]:
     """Return the weights of all parts, with 1 for those that have none."""
+    if len(weights) > len(sizes):
+        raise DataError(f"weights must be given for at most {len(sizes)} parts, got {len(weights)}")
     given = [*weights, *[None] * (len(sizes) - len(weights))]
     parts = [np.ones(n) if w is None else np.asarray(w, np.float64) for n, w in zip(sizes, given, strict=True)]
     for part, n in zip(parts, sizes, strict=True):

@@ -224,8 +224,11 @@ class CrossEntropy(SmoothedLoss, LossOfClasses):
             return
         flat = Z.reshape(-1)
         flat.take(desk.index, out=desk.picked, mode="clip")
-        np.multiply(desk.own_share, Z.dtype.type(1 - s), out=desk.reduced[:, 0])
-        desk.picked -= desk.reduced[:, 0]
+        if s:
+            np.multiply(desk.own_share, Z.dtype.type(1 - s), out=desk.reduced[:, 0])
+            desk.picked -= desk.reduced[:, 0]
+        else:
+            desk.picked -= desk.own_share
         flat[desk.index] = desk.picked  # half the time of put
 
 

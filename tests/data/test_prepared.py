@@ -248,3 +248,109 @@ def test_parts_that_fit_only_together_are_refused() -> None:
 def test_a_source_that_is_not_finite_is_refused(given: Examples) -> None:
     with pytest.raises(DataError, match=r"^valued: inputs and targets must be finite$"):
         prepare(replace(Valued(), given=given), [0], "float32")
+
+
+# targets of other kinds, and weights
+
+MARKS = RNG.integers(0, 2, (40, 3))
+ROWS = RNG.dirichlet(np.ones(3), 40)
+PAIRS = RNG.normal(size=(40, 2)) * [1, 50] + [0, 9]
+WEIGHTS = RNG.uniform(0, 2, 40)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marked(Labelled):
+    """Labels that do not exclude each other, given in a test."""
+
+    class_count: ClassVar[int | None] = 0
+
+    @property
+    def targets(self) -> int:
+        return 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixed(Labelled):
+    """Probabilities of classes, given in a test."""
+
+    class_count: ClassVar[int | None] = 3
+
+
+OTHERS: list[Source] = [
+    Marked(given=Examples(X, MARKS)),
+    Mixed(given=Examples(X, ROWS)),
+    Valued(given=Examples(X, PAIRS)),
+    Valued(given=Examples(X, PAIRS), split_seed="trial"),
+    Labelled(given=Examples(X, CLASSES, WEIGHTS)),
+]
+
+
+@pytest.mark.parametrize("source", OTHERS)
+def test_targets_of_other_kinds_and_weights_are_stored_and_pickled_whole(source: Source, tmp_path: Path) -> None:
+    data = prepare(source, SEEDS, "float32")
+    for same in (store(data, tmp_path / "data"), open_data(tmp_path / "data"), pickle.loads(pickle.dumps(data))):
+        assert (same.classes, same.targets) == (data.classes, data.targets)
+        for name in ("labels", "values", "probabilities", "weights"):
+            one, another = getattr(same, name), getattr(data, name)
+            assert (one is None) == (another is None)
+            assert one is None or one.tobytes() == another.tobytes()
+        for seed, division in data.divisions.items():
+            found = same.division(seed)
+            assert (found.value_shift, found.value_scale) == (division.value_shift, division.value_scale)
+
+
+def test_several_values_are_standardised_each_by_itself() -> None:
+    data = prepare(Valued(given=Examples(X, PAIRS)), [0], "float64")
+    assert data.values is not None
+    division = data.division(0)
+    part = (data.values[division.split.train] - division.value_shift) / division.value_scale
+    np.testing.assert_allclose(part.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(part.std(axis=0), 1)
+
+
+def test_the_digest_changes_with_weights() -> None:
+    without, ones, other = (
+        digest(Labelled(given=Examples(X, CLASSES, weights))) for weights in (None, np.ones(40), WEIGHTS)
+    )
+    assert len({without, ones, other}) == 3
+
+
+def test_arrays_of_other_kinds_become_data() -> None:
+    marks = from_arrays((X, MARKS), classes=None, multi_label=True)
+    assert (marks.classes, marks.targets, marks.labels) == (0, 3, None)
+    mixed = from_arrays((X[:30], ROWS[:30]), (X[30:], ROWS[30:]), classes=3, weights=(None, WEIGHTS[30:]))
+    assert mixed.labels is not None
+    assert mixed.labels.tolist() == ROWS.argmax(axis=1).tolist()
+    assert mixed.weights is not None
+    assert mixed.weights.tolist() == [1.0] * 30 + WEIGHTS[30:].tolist()
+    assert from_arrays((X, PAIRS), classes=None).targets == 2
+    column = from_arrays((X, VALUES[:, None]), classes=None)
+    assert column.values is not None
+    assert column.values.shape == (40,)
+
+
+@pytest.mark.parametrize(
+    ("y", "given", "message"),
+    [
+        (
+            MARKS,
+            {"classes": 3, "multi_label": True},
+            "multi_label data have no exclusive classes: classes must be None",
+        ),
+        (MARKS * 2, {"classes": None, "multi_label": True}, "labels that do not exclude each other must be 0 or 1"),
+        (CLASSES, {"classes": None, "multi_label": True}, r"targets must be \(N, labels\), got \(40,\)"),
+        (ROWS, {"classes": 2}, r"probabilities of 2 classes must be \(N, 2\), got \(40, 3\)"),
+        (ROWS + 0.1, {"classes": 3}, "probabilities of classes must be >= 0 and sum to 1"),
+        (ROWS * [-1, 1, 1] + [0, 0, 2] * ROWS[:, :1], {"classes": 3}, "probabilities of classes must be >= 0"),
+        (np.zeros((40, 2, 2)), {"classes": None}, "targets must be"),
+        (CLASSES, {"classes": 2, "weights": [-WEIGHTS]}, "weights must be finite and >= 0"),
+        (CLASSES, {"classes": 2, "weights": [WEIGHTS * np.nan]}, "weights must be finite and >= 0"),
+        (CLASSES, {"classes": 2, "weights": [WEIGHTS * 0]}, "must not all be 0"),
+        (CLASSES, {"classes": 2, "weights": [WEIGHTS[:3]]}, r"the weights of 40 examples must be \(40,\), got \(3,\)"),
+        (CLASSES, {"classes": 2, "weights": [WEIGHTS] * 4}, "weights must be given for at most 3 parts, got 4"),
+    ],
+)
+def test_targets_and_weights_that_cannot_be_used_are_refused(y: Any, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        from_arrays((X, y), **given)
+    assert "\n" not in str(caught.value)

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from nnexp.data.prepared import from_arrays, prepare
-from nnexp.network.losses import LOSSES
+from nnexp.data.sources import Blobs, Linnerud
+from nnexp.network.losses import LOSSES, CrossEntropy
 from nnexp.network.optimizers import SGD
+from nnexp.network.penalties import L2
 from nnexp.network.stack import predict
-from nnexp.testing.trials import regression, small, suited
+from nnexp.testing.trials import multi_label, regression, small, suited
 from nnexp.training import Objective, Training, train
 from nnexp.training.answers import Scale, Sums
 from nnexp.training.metrics import CLASSIFICATION, REGRESSION, judge
@@ -99,3 +102,65 @@ def test_the_norm_of_the_gradient_is_that_of_the_epochs_first_step() -> None:
     steps = replace(trial, training=replace(whole, batch_size=8))
     (result,) = train([steps], from_arrays((X, y), classes=2, dtype="float64"), **given)
     assert result.history["train/grad_norm"][0] == pytest.approx(np.linalg.norm(gradient), rel=1e-12)
+
+
+# weights and several values
+
+
+def test_weights_make_loss_and_cost_weighted_means_and_leave_accuracy_alone() -> None:
+    rng = np.random.default_rng(0)
+    X, y, w = rng.normal(size=(20, 2)), np.arange(20) % 2, rng.uniform(0, 3, 20)
+    whole = Training(epochs=1, batch_size="full", shuffle=False, dtype="float64")
+    trial = small(training=whole, objective=Objective(metric="train/acc"), l2=L2(strength=0.5))
+    layout = trial.blueprint(2).layout
+    start = rng.normal(size=layout.size)
+    given: dict[str, Any] = {"initial": [layout.unpack(start)]}
+    (plain,) = train([trial], from_arrays((X, y), classes=2, dtype="float64"), **given)
+    (weighed,) = train([trial], from_arrays((X, y), classes=2, weights=[w], dtype="float64"), **given)
+    losses = -np.log(predict(plain.blueprint, start, X)[np.arange(20), y])
+    loss = (w * losses).sum() / w.sum()
+    assert weighed.history["train/loss"][0] == pytest.approx(loss, rel=1e-12)
+    penalty = plain.history["train/cost"][0] - plain.history["train/loss"][0]
+    assert weighed.history["train/cost"][0] == pytest.approx(loss + penalty, rel=1e-12)
+    assert weighed.history["train/acc"][0] == plain.history["train/acc"][0]
+
+
+@pytest.mark.parametrize("weight", ["balanced", (0.5, 1.0, 3.0)])
+@pytest.mark.parametrize("rows", [False, True])
+def test_weights_of_classes_are_weights_of_their_examples(weight: Any, rows: bool) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(30, 2)), np.repeat([0, 1, 2], [5, 10, 15])
+    factors = np.array([2.0, 1.0, 2 / 3] if weight == "balanced" else weight)
+    trial = small(dataset=Blobs(), objective=Objective(metric="train/acc"), training=Training(dtype="float64"))
+    target = np.eye(3)[y] if rows else y
+    by_class = from_arrays((X, target), classes=3, dtype="float64")
+    by_example = from_arrays((X, target), classes=3, weights=[factors[y]], dtype="float64")
+    (one,) = train([replace(trial, loss=CrossEntropy(class_weight=weight))], by_class)
+    (another,) = train([trial], by_example)
+    np.testing.assert_allclose(one.history["train/loss"], another.history["train/loss"], rtol=1e-12)
+
+
+def test_several_values_are_judged_as_scikit_learn_does() -> None:
+    trial = regression(dataset=Linnerud(), training=Training(epochs=3, batch_size=5, dtype="float64", metrics=("mae",)))
+    data = prepare(trial.dataset, [0], "float64")
+    (result,) = train([trial], data)
+    assert data.values is not None
+    division = data.division(0)
+    rows = division.split.validation
+    found = result.predict(data.rows[rows, :-1]) * division.value_scale + division.value_shift
+    truth = data.values[rows]
+    assert result.summary["val/rmse_best"] == pytest.approx(np.sqrt(mean_squared_error(truth, found)), rel=1e-12)
+    assert result.summary["val/r2_best"] == pytest.approx(r2_score(truth, found), rel=1e-12)
+    assert result.summary["val/mae_best"] == pytest.approx(mean_absolute_error(truth, found), rel=1e-12)
+
+
+def test_labels_that_do_not_exclude_each_other_are_judged_by_loss_and_accuracy() -> None:
+    (result,) = train([multi_label()])
+    assert tuple(result.history) == CLASSIFICATION
+    assert set(result.summary) == {
+        "epoch_best",
+        *(f"{part}_best" for part in ("val/loss", "val/acc")),
+        "test/loss",
+        "test/acc",
+    }
+    assert result.predict(np.zeros((5, 4))).shape == (5, 3)
