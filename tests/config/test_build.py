@@ -124,7 +124,7 @@ BAD_TRIALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"architecture__output": "relu"}, ("architecture.output", "softmax", "cross_entropy", "'relu'")),
     ({"architecture__output": "softmaxx"}, ("architecture.output", "'softmaxx'", "auto, elu")),
     (
-        {"loss__name": "mse", "dataset": dataset("diabetes"), "architecture__output": "softmax"},
+        {"loss": named("loss", "mse"), "dataset": dataset("diabetes"), "architecture__output": "softmax"},
         ("architecture.output", "softmax", "one output"),
     ),
     ({"architecture__activation": ["relu"]}, ("architecture.activation", "hidden layer (2)", "['relu']")),
