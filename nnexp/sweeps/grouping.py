@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from nnexp.data.prepared import Data
 from nnexp.sweeps.plan import DataKey, Trial
-from nnexp.training.stacking import stack_key
+from nnexp.training.costs import counts
+from nnexp.training.stacking import form_problem, stack_key
+from nnexp.training.state import Problem
 
 WORKING_SET_BYTES = 4 << 20  # parameters, moments and activations of a stack that is as fast as it gets
 
@@ -26,7 +26,8 @@ def group(trials: Sequence[Trial], data: dict[DataKey, Data], workers: int) -> l
         shapes.setdefault(stack_key(trial.config), []).append(trial)
     stacks = []
     for members in shapes.values():
-        width = stack_width(members[0], data[members[0].data_key])
+        largest = max(members, key=lambda trial: trial.config.optimizer.slots)
+        width = stack_width(form_problem([largest.config], data[largest.data_key])[0])
         count = -(-len(members) // width)
         if len(shapes) < workers:
             count = min(-(-count // workers) * workers, len(members))
@@ -46,13 +47,6 @@ def _deal(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
     return [together[len(together) * n // count : len(together) * (n + 1) // count] for n in range(count)]
 
 
-def stack_width(trial: Trial, data: Data) -> int:
-    """Return how many replicas of a trial's shape fit the working set: 280 tiny nets, 31 for digits, 1 for images."""
-    config, size = trial.config, trial.config.training.batch_size
-    blueprint = config.blueprint(data.inputs)
-    examples = len(data.division(config.seed).split.train)
-    batch = examples if size == "full" else min(int(size), examples)
-    arrays = 2 + config.optimizer.slots  # parameters, gradient and moments
-    activations = batch * (2 * sum(blueprint.sizes[1:]) + data.inputs)
-    per_replica = (arrays * blueprint.layout.size + activations) * np.dtype(blueprint.dtype).itemsize
-    return max(1, WORKING_SET_BYTES // per_replica)
+def stack_width(problem: Problem) -> int:
+    """Return how many replicas like a problem's first fit the working set: 259 tiny nets, 27 on digits, 1 on images."""
+    return max(1, WORKING_SET_BYTES // int(counts(problem, 0, epochs=1)["array_bytes"]))

@@ -1,0 +1,1 @@
+"""Benchmarks of nnexp. Run them with scripts/benchmark."""
