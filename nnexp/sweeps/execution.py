@@ -171,8 +171,6 @@ def _results(folder: Path, stack: Stack, ended: list[tuple[Trial, int]], done: D
 def _advance(progress: Progress, stack: Stack, before: int, ended: list[tuple[Trial, int]], done: Done) -> None:
     epochs, total = done.state.epoch - before, stack.problem.training.epochs
     progress.trials_done += len(ended)
-    progress.epochs_done += epochs * len(done.state.alive)
-    for _, place in ended:
-        if done.observed.ends[place].outcome == "diverged":
-            progress.diverged += 1
-            progress.epochs_done += total - before  # nothing is left to do for it
+    # nothing is left to do for those who ended, at whichever epoch
+    progress.epochs_done += epochs * len(done.state.alive) + (total - before) * len(ended)
+    progress.diverged += sum(done.observed.ends[place].outcome == "diverged" for _, place in ended)

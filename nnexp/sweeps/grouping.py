@@ -26,24 +26,25 @@ def group(trials: Sequence[Trial], data: dict[DataKey, Data], workers: int) -> l
         shapes.setdefault(stack_key(trial.config), []).append(trial)
     stacks = []
     for members in shapes.values():
+        repeats: dict[str, list[Trial]] = {}
+        for trial in members:
+            repeats.setdefault(trial.configuration, []).append(trial)
         largest = max(members, key=lambda trial: trial.config.optimizer.slots)
         width = stack_width(form_problem([largest.config], data[largest.data_key])[0])
-        count = -(-len(members) // width)
+        together = width // max(map(len, repeats.values()))  # configurations with all of their repeats
+        count = max(-(-len(members) // width), -(-len(repeats) // together) if together else 0)
         if len(shapes) < workers:
             count = min(-(-count // workers) * workers, len(members))
-        stacks += _deal(members, count)
+        stacks += _deal(list(repeats.values()), count)
     return stacks
 
 
-def _deal(trials: Sequence[Trial], count: int) -> list[list[Trial]]:
+def _deal(repeats: Sequence[Sequence[Trial]], count: int) -> list[list[Trial]]:
     """Return so many hands, repeats of a configuration together where there are enough configurations."""
-    repeats: dict[str, list[Trial]] = {}
-    for trial in trials:
-        repeats.setdefault(trial.configuration, []).append(trial)
     if len(repeats) >= count:
-        hands = [list(repeats.values())[number::count] for number in range(count)]
+        hands = [repeats[number::count] for number in range(count)]
         return [[trial for repeat in hand for trial in repeat] for hand in hands]
-    together = [trial for repeat in repeats.values() for trial in repeat]
+    together = [trial for repeat in repeats for trial in repeat]
     return [together[len(together) * n // count : len(together) * (n + 1) // count] for n in range(count)]
 
 

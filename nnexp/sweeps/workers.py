@@ -94,7 +94,7 @@ class Done:
 def work(problem: Problem, state: State | None, epochs: int) -> Done:
     """Train a slice; without a state the training begins. Runs in a worker."""
     began = time.perf_counter()
-    state, observed = advance(problem, begin(problem) if state is None else state, epochs)
+    state, observed = advance(problem, begin(problem) if state is None else state, epochs, overwrite=True)
     return Done(state, observed, time.perf_counter() - began)
 
 

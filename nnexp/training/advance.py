@@ -25,27 +25,27 @@ from nnexp.training.state import (
 )
 
 
-def advance(problem: Problem, state: State, epochs: int) -> tuple[State, Slice]:
-    """Train for so many epochs more, or to the end; return the new state and what was observed.
+def advance(problem: Problem, state: State, epochs: int, *, overwrite: bool = False) -> tuple[State, Slice]:
+    """Train for so many epochs more, or to the end; return the new state, of those who are left, and what was observed.
 
-    A replica whose cost or metrics are not finite leaves with the outcome `diverged`, one that stops early with
-    `finished`; the others do not notice.
+    A replica whose cost or metrics are not finite leaves with the outcome `diverged`, one that stops early or has
+    trained to the end with `finished`; the others do not notice.
+    Args: overwrite: whether the given state may be lost, which saves a copy of it.
     """
-    state, log = state.copy(), _Log(metrics_of(problem))
+    state, log = state if overwrite else state.copy(), _Log(metrics_of(problem))
     last = min(state.epoch + epochs, problem.training.epochs)
     with np.errstate(all="ignore"):  # a diverging replica overflows; that is an outcome, found below
         while state.epoch < last and len(state.alive):
             state = _train_until_someone_leaves(problem, state, last, log)
         if state.epoch == problem.training.epochs and len(state.alive):
             _finish(problem, state, log)
+            state = state.keep(np.zeros(len(state.alive), np.bool_))
     observed = log.slice
     observed.spent.peak_bytes = peak_bytes()
     return state, observed
 
 
 def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: _Log) -> State:
-    # each slot of all replicas lies together while they train: a step of 4 small networks took a third longer without
-    state = replace(state, slots=np.ascontiguousarray(state.slots.swapaxes(0, 1)).swapaxes(0, 1))
     run = Run(problem, state)
     every, epochs = problem.training.record_every, problem.training.epochs
     while state.epoch < last:
@@ -65,8 +65,9 @@ def _train_until_someone_leaves(problem: Problem, state: State, last: int, log: 
         else:
             stops = np.zeros_like(finite)
         if not finite.all() or stops.any():
-            for row in np.flatnonzero(~finite).tolist():
-                log.end(state, row, _end(state, row, "diverged", _best(state, row, log.names)))
+            lost = state.keep(~finite)
+            for row in range(len(lost.alive)):
+                log.end(lost, row, _end(lost, row, "diverged", _best(lost, row, log.names)))
             if stops.any():
                 _finish(problem, state.keep(stops), log)
             return state.keep(finite & ~stops)
@@ -108,7 +109,10 @@ def _best(state: State, row: int, names: tuple[str, ...]) -> dict[str, float]:
 
 
 def _finish(problem: Problem, state: State, log: _Log) -> None:
-    """End all replicas of a state, with the best parameters of each judged by all metrics."""
+    """End all replicas of a state, with the best parameters of each judged by all metrics.
+
+    What becomes of them are views of the state's arrays, which are nobody else's from here on.
+    """
     for row, final in enumerate(judge_best(problem, state)):
         summary = _best(state, row, log.names) | final.summary
         if state.epoch < problem.training.epochs:
@@ -117,9 +121,9 @@ def _finish(problem: Problem, state: State, log: _Log) -> None:
 
 
 def _end(state: State, row: int, outcome: Outcome, summary: dict[str, float]) -> End:
-    """Return how a replica left, in memory of its own."""
-    last = None if outcome == "diverged" else state.theta[row].copy()
-    return End(outcome, state.epoch, summary, state.best_theta[row].copy(), state.best_averages[row].copy(), last)
+    """Return how a replica left."""
+    last = None if outcome == "diverged" else state.theta[row]
+    return End(outcome, state.epoch, summary, state.best_theta[row], state.best_averages[row], last)
 
 
 class _Log:

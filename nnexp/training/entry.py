@@ -75,7 +75,7 @@ def train(
         data = prepare(trials[0].dataset, [trial.seed for trial in trials], trials[0].training.dtype)
     problem, places = form_problem(trials, data, initial, order)
     with threadpool_limits(1):
-        _, observed = advance(problem, begin(problem), problem.training.epochs)
+        _, observed = advance(problem, begin(problem), problem.training.epochs, overwrite=True)
     names, layout = metrics_of(problem), problem.blueprint.layout
     results = []
     for trial, place in zip(trials, places, strict=True):

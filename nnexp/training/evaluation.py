@@ -16,7 +16,8 @@ from nnexp.training.feed import Blocks
 from nnexp.training.metrics import METRICS, Thorough, judge
 from nnexp.training.state import Problem, State, final_metrics, has_part, is_defined, keeps_averages
 
-ANSWER_BYTES = 32 << 20  # of answers in float64 that are there at once; no number depends on it
+WORKING_BYTES = 1 << 20  # of activations in an evaluation
+ANSWER_BYTES = 32 << 20  # of answers in float64 that are there at once; no number depends on either
 
 Values = dict[str, Float64s]
 
@@ -24,50 +25,53 @@ Values = dict[str, Float64s]
 class Evaluation:
     """The buffers that judge parameters of a stack on a part of the data, without dropout.
 
+    Replicas take turns, a few at a time, with the same buffers: no number depends on how many.
+
     Args: alive: positions in the problem's replicas, (K,). theta: their parameters, (K, P + S), read again by each
     `judge`: those that are trained, averages of them, or those of the best epochs. more: metrics beside the cheap ones.
     Attributes: confusion: each replica's at the last `judge`, (K, C, C), if it is of classes and needed each answer.
     """
 
     def __init__(self, problem: Problem, alive: Integers, theta: Floats, part: Part, more: Sequence[str] = ()) -> None:
+        self.problem, self.theta = problem, theta
         self._more = {name: metric() for name in more if issubclass(metric := METRICS[name], Thorough)}
         self.confusion: Whole | None = None
-        height = len(alive)
-        if self._more:
-            examples = len(getattr(problem.data.division(problem.replicas[0].seed).split, part))
-            height = max(1, ANSWER_BYTES // (8 * examples * problem.blueprint.sizes[-1]))
-        cuts = [slice(start, start + height) for start in range(0, len(alive), height)]
-        self._pieces = [_Piece(problem, alive[rows], theta[rows], part) for rows in cuts]
+        K, examples = len(alive), len(getattr(problem.data.division(problem.replicas[0].seed).split, part))
+        count = -(-K // _height(problem, examples, answers=bool(self._more)))
+        height = -(-K // count)
+        # the last ones repeat the last replica, so that all fit the same buffers
+        self._turns = [np.minimum(np.arange(start, start + height), K - 1) for start in range(0, K, height)]
+        self._blocks = [
+            Blocks(problem, [problem.replicas[position] for position in alive[turn]], part) for turn in self._turns
+        ]
+        self._taken: Floats = theta if len(self._turns) == 1 else np.empty((height, theta.shape[1]), theta.dtype)
+        first = self._blocks[0]
+        self._run = Pass(problem.blueprint, self._taken, first.size, sources=first.sources)
 
     def judge(self) -> Values:
         """Return loss and acc, or loss, rmse and r2, then what else was asked for, (K,) each."""
-        if not self._more:
-            (piece,) = self._pieces
-            return judge(piece.sums(None))
         found, confusion = [], []
-        for piece in self._pieces:
-            answers = piece.answers()
-            found.append(judge(answers.sums) | {name: each.of_answers(answers) for name, each in self._more.items()})
-            if answers.classes:
-                confusion.append(answers.confusion)
-        self.confusion = np.concatenate(confusion) if confusion else None
-        return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
+        for turn, blocks in zip(self._turns, self._blocks, strict=True):
+            if self._taken is not self.theta:
+                np.take(self.theta, turn, axis=0, out=self._taken, mode="clip")
+            if self._more:
+                answers = self._answers(blocks)
+                found.append(
+                    judge(answers.sums) | {name: each.of_answers(answers) for name, each in self._more.items()}
+                )
+                if answers.classes:
+                    confusion.append(answers.confusion)
+            else:
+                found.append(judge(self._sums(blocks, None)))
+        K = len(self.theta)
+        self.confusion = np.concatenate(confusion)[:K] if confusion else None
+        return {name: np.concatenate([values[name] for values in found])[:K] for name in found[0]}
 
-
-class _Piece:
-    """The buffers of some of the replicas."""
-
-    def __init__(self, problem: Problem, alive: Integers, theta: Floats, part: Part) -> None:
-        replicas = [problem.replicas[position] for position in alive]
-        self.problem = problem
-        self.blocks = Blocks(problem, replicas, part, problem.training.evaluation_block)
-        self.run = Pass(problem.blueprint, theta, self.blocks.size, sources=self.blocks.sources)
-
-    def sums(self, Z: Floats | None) -> Sums:
+    def _sums(self, blocks: Blocks, Z: Floats | None) -> Sums:
         """Run the part through the networks and add up; fill Z, (K, n, m), with the outputs if it is there."""
-        run, start = self.run, 0
+        run, start = self._run, 0
         sums = np.zeros((len(run.desk.results), len(run.outputs)))  # of losses and scores
-        for rows, targets, count in self.blocks:
+        for rows, targets, count in blocks:
             if Z is None:
                 run.forward(rows, targets)
             else:
@@ -76,14 +80,23 @@ class _Piece:
                 assess(self.problem.blueprint.loss, run.outputs, targets, run.desk)
                 start += count
             sums += np.add.reduce(run.desk.results[:, :, :count], axis=2)
-        return Sums(sums[0], sums[1:], self.blocks.examples, self.blocks.scale, self.blocks.weight)
+        return Sums(sums[0], sums[1:], blocks.examples, blocks.scale, blocks.weight)
 
-    def answers(self) -> Answers:
+    def _answers(self, blocks: Blocks) -> Answers:
         """Run the part through the networks and keep each answer."""
-        K, n, _ = self.run.outputs.shape
-        Z = np.empty((K, n, self.blocks.examples), self.run.outputs.dtype)
+        K, n, _ = self._run.outputs.shape
+        Z = np.empty((K, n, blocks.examples), self._run.outputs.dtype)
         blueprint, classes = self.problem.blueprint, self.problem.data.classes or 0
-        return Answers(self.sums(Z), blueprint, Z, self.blocks.truth, classes)
+        return Answers(self._sums(blocks, Z), blueprint, Z, blocks.truth, classes)
+
+
+def _height(problem: Problem, examples: int, *, answers: bool) -> int:
+    """Return how many replicas are evaluated at once: their activations fit the cache, their answers the memory."""
+    sizes, itemsize = problem.blueprint.sizes, np.dtype(problem.blueprint.dtype).itemsize
+    own = 0 if problem.data.shared else sizes[0] + 1  # inputs
+    block = min(examples, problem.training.evaluation_block) * (own + sum(sizes[1:])) * itemsize
+    heights = [WORKING_BYTES // block, *([ANSWER_BYTES // (8 * examples * sizes[-1])] if answers else [])]
+    return max(1, min(heights))
 
 
 @dataclass

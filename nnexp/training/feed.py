@@ -141,8 +141,9 @@ class Batches:
         self.problem, self.replicas = problem, replicas
         self.sources = _sources(problem, replicas)
         self.reader = Reader(problem, replicas, self.sources)
-        self.train = self.reader.indices("train")  # (S, m)
-        self.examples = self.train.shape[1]
+        self.train = [division.split.train for division in self.reader.divisions]
+        self.examples = len(self.train[0])
+        self._index: Integers = np.empty((self.sources, self.examples), np.intp)
         size = problem.training.batch_size
         self.size = self.examples if size == "full" else min(int(size), self.examples)
         self.steps = -(-self.examples // self.size)
@@ -152,24 +153,31 @@ class Batches:
 
     def epoch(self, number: int) -> Iterator[tuple[Floats, Targets]]:
         """Yield rows (S, B, n + 1) and targets; the rows are overwritten by the next."""
-        order = self._order(number)
-        index = self.train[0].take(order) if self.problem.data.shared else np.take_along_axis(self.train, order, axis=1)
-        targets = self.reader.targets(index)
+        self._index_examples(number)
+        targets = self.reader.targets(self._index)
         for start in range(0, self.examples, self.size):
             stop = min(start + self.size, self.examples)
-            rows = self.reader.rows(index[:, start:stop], self._buffers[stop - start])
+            rows = self.reader.rows(self._index[:, start:stop], self._buffers[stop - start])
             yield rows, cut(targets, start, stop)
 
-    def _order(self, epoch: int) -> Integers:
-        """Return positions in the training part, (S, m)."""
-        given, m = self.problem.order, self.examples
+    def _index_examples(self, epoch: int) -> None:
+        """Put the examples of each source in the order of the epoch."""
+        rows: dict[int, list[int]] = {}
+        for row, replica in enumerate(self.replicas[: self.sources]):
+            rows.setdefault(replica.seed, []).append(row)
+        for seed, of_seed in rows.items():
+            order = self._order(seed, epoch)
+            for row in of_seed:
+                np.take(self.train[row], order, out=self._index[row], mode="clip")
+
+    def _order(self, seed: int, epoch: int) -> Integers:
+        """Return positions in the training part, (m,)."""
+        given = self.problem.order
         if given is not None:
-            return np.broadcast_to(given if given.ndim == 1 else given[epoch - 1], (self.sources, m))
+            return given if given.ndim == 1 else np.asarray(given[epoch - 1])
         if not self.problem.training.shuffle:
-            return np.broadcast_to(np.arange(m), (self.sources, m))
-        seeds = [replica.seed for replica in self.replicas[: self.sources]]
-        orders = {seed: stream(seed, Purpose.SHUFFLE, epoch).permutation(m) for seed in set(seeds)}
-        return np.stack([orders[seed] for seed in seeds])
+            return np.arange(self.examples)
+        return stream(seed, Purpose.SHUFFLE, epoch).permutation(self.examples)
 
 
 class Blocks:
@@ -179,12 +187,12 @@ class Blocks:
     last block is filled up with a repeated example that does not count.
     """
 
-    def __init__(self, problem: Problem, replicas: Sequence[Replica], part: Part, about: int) -> None:
+    def __init__(self, problem: Problem, replicas: Sequence[Replica], part: Part) -> None:
         self.sources = 1 if problem.data.shared else len(replicas)
         reader = self.reader = Reader(problem, replicas, self.sources)
         index = reader.indices(part)
         self.examples = index.shape[1]
-        count = -(-self.examples // about)
+        count = -(-self.examples // problem.training.evaluation_block)
         self.size = -(-self.examples // count)
         padding = np.repeat(index[:, -1:], count * self.size - self.examples, axis=1)
         self._index = np.concatenate([index, padding], axis=1)

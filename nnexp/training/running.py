@@ -48,7 +48,7 @@ class Run:
             [replica.clip for replica in replicas],
             [replica.max_norm for replica in replicas],
         )
-        self.update = Update(layout, groups, held, (self.parameters, grad, state.slots))
+        self.update = Update(layout, groups, held, (self.parameters, grad, state.slots.swapaxes(0, 1)))
         self.weights: Floats = layout.weight_mask(state.theta.dtype)
         self._done = 0  # steps before the epoch
         self.validations: dict[str, Evaluation] = {}  # by what their metrics' names begin with

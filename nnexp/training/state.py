@@ -71,7 +71,7 @@ class State:
     Random streams are functions of (seed, purpose, layer, epoch), so the epoch is all there is to know about them.
 
     alive: positions in the problem's replicas, (K,). theta: parameters and statistics, (K, P + S). slots: what the
-    optimizers keep, (K, slots, P); an optimizer that keeps less than its neighbours leaves the rest alone. averages: of
+    optimizers keep, (slots, K, P); an optimizer that keeps less than its neighbours leaves the rest alone. averages: of
     theta, of its shape, or (K, 0) where none are kept. courses: what schedules remember of the
     objective, (K, 4). waits: what early stopping remembers of it, (K, 2). best_*: of the best epoch so far by the
     objective; epoch 0 before there is one. best_values: its metrics, (K, metrics).
@@ -91,7 +91,8 @@ class State:
 
     def keep(self, stay: Flags) -> State:
         """Return a state of the replicas that stay, in memory of its own."""
-        return replace(self, **{name: array[stay] for name, array in vars(self).items() if name != "epoch"})
+        kept = {name: array[stay] for name, array in vars(self).items() if name not in ("epoch", "slots")}
+        return replace(self, slots=self.slots[:, stay], **kept)
 
     def copy(self) -> State:
         """Return a state that shares no memory with this one."""
@@ -226,7 +227,7 @@ def begin(problem: Problem) -> State:
         epoch=0,
         alive=np.arange(K),
         theta=theta,
-        slots=np.zeros((K, max(replica.optimizer.slots for replica in problem.replicas), layout.size), dtype),
+        slots=np.zeros((max(replica.optimizer.slots for replica in problem.replicas), K, layout.size), dtype),
         averages=averages,
         courses=np.stack([schedules.start() for _ in problem.replicas]),
         waits=np.stack([stopping.start() for _ in problem.replicas]),

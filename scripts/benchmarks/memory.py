@@ -1,7 +1,8 @@
 """Measures memory: what a stack holds to the sum of its arrays, and what workers hold of the data they share.
 
-stack    the most that Python and NumPy have allocated at once during two epochs, beyond what was there before, to the
-         sum of what its replicas need: parameters, gradient, slots, best parameters, and the arrays of a mini-batch
+stack    the most that Python and NumPy have allocated at once during two epochs, with everything that happens in them,
+         to the sum of the stack's arrays: those that its state and its buffers hold from the first epoch to the last;
+         beside it what its replicas need at least: parameters, gradient, slots, best parameters, and a mini-batch's
 workers  resident memory of two workers that train on one array of 60,000 x 784 float32 numbers (188 MB), and how much
          of it is a worker's own (private): if each had copied the data, that would be more than 188 MB
 """
@@ -11,9 +12,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -26,24 +28,51 @@ from nnexp.sweeps.grouping import stack_width
 from nnexp.sweeps.workers import Worker, work
 from nnexp.training.advance import advance
 from nnexp.training.costs import counts
+from nnexp.training.running import Run
 from nnexp.training.state import begin
 
 EXAMPLES = 60_000
 MB = 1e6
 
 
-def stack(workload: Workload, width: int) -> tuple[float, float]:
-    """Return bytes: the most that a stack has held in two epochs, and the sum of its arrays."""
+def stack(workload: Workload, width: int) -> tuple[float, float, float]:
+    """Return bytes: the most that a stack has held in two epochs, the sum of its arrays, and what its replicas need."""
     given = problem(workload, width)
     given = replace(given, training=replace(given.training, epochs=2))
     needed = width * counts(given, 0, epochs=2)["array_bytes"]
+    state = begin(given)
+    arrays = dict(_arrays([state, Run(given, state)], [given.data]))
+    kept = float(sum(arrays.values()))
+    del state, arrays
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     tracemalloc.reset_peak()
-    advance(given, begin(given), 2)
+    advance(given, begin(given), 2, overwrite=True)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return most - before, needed
+    return most - before, kept, needed
+
+
+def _arrays(things: Sequence[Any], known: Sequence[Any]) -> Iterator[tuple[int, int]]:
+    """Yield identity and bytes of the memory of every array that things hold, however deep, but for what is known."""
+    seen, waiting = {id(each) for each in known}, list(things)
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, np.ndarray):
+            whole = thing
+            while isinstance(whole.base, np.ndarray):
+                whole = whole.base
+            if whole.base is None:
+                yield id(whole), whole.nbytes
+        elif isinstance(thing, dict):
+            waiting += thing.values()
+        elif isinstance(thing, list | tuple):
+            waiting += thing
+        elif type(thing).__module__.startswith("nnexp."):
+            waiting += vars(thing).values() if hasattr(thing, "__dict__") else []
 
 
 def resident() -> dict[str, float]:
@@ -88,12 +117,12 @@ def main() -> None:
     parser.parse_args()
     for name, fact in machine().items():
         print(f"{name:8}{fact}")
-    print(f"\n{'stack':18}{'width':>6}{'held, MB':>12}{'arrays, MB':>12}{'ratio':>8}")
+    print(f"\n{'stack':18}{'width':>6}{'held, MB':>12}{'arrays, MB':>12}{'ratio':>8}{'least, MB':>12}")
     with threadpool_limits(1), np.errstate(all="ignore"):
         for name, workload in WORKLOADS.items():
             width = stack_width(problem(workload, 1))
-            held, needed = stack(workload, width)
-            print(f"{name:18}{width:6}{held / MB:12.2f}{needed / MB:12.2f}{held / needed:8.2f}", flush=True)
+            held, kept, least = (each / MB for each in stack(workload, width))
+            print(f"{name:18}{width:6}{held:12.2f}{kept:12.2f}{held / kept:8.2f}{least:12.2f}", flush=True)
     if Path("/proc/self/smaps_rollup").exists():
         before, after, size = workers(2)
         print(f"\ntwo workers, {size / MB:.0f} MB of data      resident, MB  private, MB  proportional, MB")

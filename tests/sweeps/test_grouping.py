@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nnexp.data.prepared import Data, prepare
 from nnexp.data.sources import Blobs, Moons
 from nnexp.network.architecture import MLP
+from nnexp.network.averaging import EMA
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.initializers import GlorotNormal
 from nnexp.network.optimizers import SGD, Adam
@@ -23,7 +24,8 @@ from nnexp.sweeps.grouping import WORKING_SET_BYTES, group, stack_width
 from nnexp.sweeps.plan import DataKey, Trial, make_plan
 from nnexp.testing.trials import small
 from nnexp.training import Training, TrialConfig
-from nnexp.training.stacking import stack_key
+from nnexp.training.stacking import form_problem, stack_key
+from nnexp.training.state import Problem
 
 SHAPES: list[dict[str, Any]] = [
     {},
@@ -56,11 +58,15 @@ def grid(shapes: int, variants: int, seeds: int) -> list[TrialConfig]:
     ]
 
 
+def width_of(trial: Trial, data: Data) -> int:
+    return stack_width(form_problem([trial.config], data)[0])
+
+
 def assert_stacks(stacks: Sequence[Sequence[Trial]], trials: Sequence[Trial], data: dict[DataKey, Data]) -> None:
     """Every trial is in one stack, and a stack's trials share its shape and fit its width."""
     assert sorted(trial.key for stack in stacks for trial in stack) == sorted(trial.key for trial in trials)
     for stack in stacks:
-        assert 1 <= len(stack) <= stack_width(stack[0], data[stack[0].data_key])
+        assert 1 <= len(stack) <= width_of(stack[0], data[stack[0].data_key])
         assert len({stack_key(trial.config) for trial in stack}) == 1
         assert len({trial.data_key for trial in stack}) == 1
 
@@ -79,10 +85,10 @@ def test_stacks_hold_every_trial_once_and_only_trials_of_one_shape(
 def test_narrow_stacks_hold_every_trial_once_too(variants: int, seeds: int, width: int) -> None:
     trials, data = planned(grid(2, variants, seeds))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grouping, "stack_width", lambda trial, data: width)
+        patch.setattr(grouping, "stack_width", lambda problem: width)
         stacks = group(trials, data, 2)
     assert sorted(trial.key for stack in stacks for trial in stack) == sorted(trial.key for trial in trials)
-    assert max(map(len, stacks)) <= width or variants * seeds < width
+    assert max(map(len, stacks)) <= width
 
 
 def test_repeats_stay_together_where_there_are_configurations_enough() -> None:
@@ -123,7 +129,7 @@ def test_the_stacks_of_a_plan_are_always_the_same() -> None:
 )
 def test_a_stacks_working_set_fits_the_cache(hidden: tuple[int, ...], batch_size: Any) -> None:
     trials, data = planned([small(architecture=MLP(hidden=hidden), training=Training(batch_size=batch_size))])
-    width, config = stack_width(trials[0], data[trials[0].data_key]), trials[0].config
+    width, config = width_of(trials[0], data[trials[0].data_key]), trials[0].config
     sizes = (2, *hidden, 2)
     parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
     arrays = 4 * parameters * np.dtype("float32").itemsize  # parameters, gradient and Adam's two moments
@@ -137,18 +143,44 @@ def test_a_stack_of_float64_is_half_as_wide() -> None:
     widths = []
     for dtype in ("float32", "float64"):
         config = small(training=Training(batch_size=16, dtype=dtype))
-        widths.append(stack_width(planned([config])[0][0], prepare(Moons(examples=60), [0], dtype)))
+        widths.append(width_of(planned([config])[0][0], prepare(Moons(examples=60), [0], dtype)))
     assert widths[0] == pytest.approx(2 * widths[1], abs=1)
 
 
-def width_of(config: TrialConfig) -> int:
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ({"optimizer": Adam()}, {"optimizer": SGD()}),
+        ({"averaging": EMA()}, {}),
+        ({"training": Training(batch_size=18)}, {"training": Training(batch_size=9)}),
+    ],
+)
+def test_what_a_replica_holds_more_makes_its_stack_narrower(narrow: dict[str, Any], wide: dict[str, Any]) -> None:
+    assert width_alone(small(**narrow)) < width_alone(small(**wide))
+
+
+def test_the_largest_of_a_shape_says_how_wide_its_stacks_are() -> None:
+    trials, data = planned([small(optimizer=optimizer) for optimizer in (SGD(), Adam())])
+    asked: list[str] = []
+
+    def noted(problem: Problem) -> int:
+        asked.append(problem.replicas[0].optimizer.name)
+        return 1
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouping, "stack_width", noted)
+        group(trials, data, 1)
+    assert asked == ["adam"]
+
+
+def width_alone(config: TrialConfig) -> int:
     trials, data = planned([config])
-    return stack_width(trials[0], data[trials[0].data_key])
+    return width_of(trials[0], data[trials[0].data_key])
 
 
 def test_a_larger_batch_than_there_are_examples_counts_as_all_of_them() -> None:
     full, huge = (
-        width_of(small(training=Training(batch_size="full"))),
-        width_of(small(training=Training(batch_size=999))),
+        width_alone(small(training=Training(batch_size="full"))),
+        width_alone(small(training=Training(batch_size=999))),
     )
-    assert full == huge < width_of(small(training=Training(batch_size=18)))
+    assert full == huge < width_alone(small(training=Training(batch_size=18)))

@@ -132,9 +132,19 @@ def test_a_replica_that_left_is_not_in_the_state_and_ends_once() -> None:
     while state.epoch < 7:
         state, piece = advance(problem, state, 1)
         ended += list(piece.ends)
-        assert not set(piece.ends) & set(state.alive.tolist()) or state.epoch == 7
-        assert len(state.theta) == len(state.slots) == len(state.best_theta) == len(state.alive)
+        assert not set(piece.ends) & set(state.alive.tolist())
+        assert len(state.theta) == state.slots.shape[1] == len(state.best_theta) == len(state.alive)
     assert sorted(ended) == [0, 1, 2, 3]
+    assert not len(state.alive)
+
+
+def test_a_state_that_may_be_overwritten_gives_the_same() -> None:
+    problem = STACKS["leaving"]
+    state, observed = advance(problem, begin(problem), 4)
+    again, seen = advance(problem, begin(problem), 4, overwrite=True)
+    for name, value in vars(state).items():
+        assert np.array_equal(getattr(again, name), value, equal_nan=True), name
+    assert observed.ends.keys() == seen.ends.keys()
 
 
 def test_a_slice_never_goes_beyond_the_last_epoch() -> None:

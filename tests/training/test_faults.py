@@ -209,7 +209,7 @@ class Absent(ReduceOnPlateau):
 def test_a_component_that_remembers_outside_of_the_state_is_rejected(changes: dict[str, Any]) -> None:
     trial = small(training=Training(epochs=4, batch_size=16), **changes)
     problem, _ = form_problem([trial, replace(trial, seed=1)], prepare(trial.dataset, [0], "float32"))
-    with pytest.raises(AssertionError, match="slices differs in"):
+    with pytest.raises(AssertionError, match=r"slices (observed )?differs in"):
         assert_slices(problem, [1, 2])
 
 
@@ -224,7 +224,7 @@ def test_a_state_that_leaves_out_what_optimizers_keep_is_rejected(monkeypatch: p
         return replace(fresh, slots=np.zeros_like(fresh.slots))
 
     monkeypatch.setattr(State, "copy", forgetful)
-    with pytest.raises(AssertionError, match="the state after slices differs in"):
+    with pytest.raises(AssertionError, match=r"slices (observed )?differs in"):
         assert_slices(problem, [1, 2])
 
 

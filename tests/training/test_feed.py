@@ -122,7 +122,8 @@ def test_blocks_hold_every_example_of_a_part_once_and_say_which_count(about: int
     problem = problem_of(small(training=FLOAT64), (0, 1))
     data = problem.data
     found: list[list[float]] = []
-    blocks = Blocks(problem, problem.replicas, "validation", about)
+    problem = replace(problem, training=replace(problem.training, evaluation_block=about))
+    blocks = Blocks(problem, problem.replicas, "validation")
     for rows, targets, count in blocks:
         assert rows.shape[1] == blocks.size
         assert targets.labels is not None
