@@ -18,25 +18,30 @@ def group(trials: Sequence[Trial], data: dict[DataKey, Data], workers: int) -> l
     """Return the stacks of a sweep: trials of one shape, cut so that a stack's working set fits the cache.
 
     Repeats of a configuration stay together, so that they share what they read; configurations are dealt out like
-    cards, so that stacks take equally long; there are as many stacks as keep all workers busy. Numbers do not depend on
-    any of it.
+    cards, so that stacks take equally long; there are as many stacks as keep all workers busy, those with the most work
+    first, so that workers end together. Numbers do not depend on any of it.
     """
     shapes: dict[tuple[Any, ...], list[Trial]] = {}
     for trial in trials:
         shapes.setdefault(stack_key(trial.config), []).append(trial)
-    stacks = []
-    for members in shapes.values():
-        repeats: dict[str, list[Trial]] = {}
-        for trial in members:
-            repeats.setdefault(trial.configuration, []).append(trial)
-        largest = max(members, key=lambda trial: trial.config.optimizer.slots)
-        width = stack_width(form_problem([largest.config], data[largest.data_key])[0])
-        together = width // max(map(len, repeats.values()))  # configurations with all of their repeats
-        count = max(-(-len(members) // width), -(-len(repeats) // together) if together else 0)
-        if len(shapes) < workers:
-            count = min(-(-count // workers) * workers, len(members))
-        stacks += _deal(list(repeats.values()), count)
-    return stacks
+    share = workers if len(shapes) < workers else 1
+    stacks = [each for members in shapes.values() for each in _cut(members, data[members[0].data_key], share)]
+    return [stack for _, stack in sorted(stacks, key=lambda each: -each[0])]
+
+
+def _cut(trials: Sequence[Trial], data: Data, share: int) -> list[tuple[float, list[Trial]]]:
+    """Return the stacks of one shape's trials, a multiple of `share` of them, each with its estimated operations."""
+    repeats: dict[str, list[Trial]] = {}
+    for trial in trials:
+        repeats.setdefault(trial.configuration, []).append(trial)
+    largest = max(trials, key=lambda trial: trial.config.optimizer.slots)
+    problem, _ = form_problem([largest.config], data)
+    width = stack_width(problem)
+    together = width // max(map(len, repeats.values()))  # configurations with all of their repeats
+    count = max(-(-len(trials) // width), -(-len(repeats) // together) if together else 0)
+    count = min(-(-count // share) * share, len(trials))
+    work = counts(problem, 0, problem.training.epochs)["flops"]
+    return [(work * len(stack), stack) for stack in _deal(list(repeats.values()), count)]
 
 
 def _deal(repeats: Sequence[Sequence[Trial]], count: int) -> list[list[Trial]]:

@@ -7,10 +7,12 @@ reject, so that no contract can pass emptily.
 from __future__ import annotations
 
 import pickle
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ from nnexp.network.schedules import Constant
 from nnexp.network.update import Piece, group_rows
 from nnexp.training import Result, Training, TrialConfig, train
 from nnexp.training.advance import advance
+from nnexp.training.checkpoint import load, save
 from nnexp.training.state import Problem, Slice, State, begin
 
 Numbers = dict[str, bytes]
@@ -110,11 +113,11 @@ def assert_alone(trials: Sequence[TrialConfig], data: Data | None = None, **give
 
 
 def assert_slices(problem: Problem, cuts: Sequence[int]) -> None:
-    """Training in slices, with all that lies between them pickled, gives the bits of one go; no input is changed."""
+    """Training in slices, from checkpoints and with the problem pickled, gives the bits of one go; no input changes."""
     whole, observed = advance(problem, begin(problem), problem.training.epochs)
     state, pieces = begin(problem), []
     for epochs in [*cuts, problem.training.epochs]:
-        problem, state = pickle.loads(pickle.dumps((problem, state)))
+        problem, state = pickle.loads(pickle.dumps(problem)), _restored(state)
         before = _state_bytes(state)
         following, piece = advance(problem, state, epochs)
         assert_equal_numbers(_state_bytes(state), before, "the state that was given to advance")
@@ -122,6 +125,13 @@ def assert_slices(problem: Problem, cuts: Sequence[int]) -> None:
         pieces.append(piece)
     assert_equal_numbers(_state_bytes(state), _state_bytes(whole), "the state after slices")
     assert_equal_numbers(_slice_bytes(pieces), _slice_bytes([observed]), "what slices observed")
+
+
+def _restored(state: State) -> State:
+    """Return what a checkpoint keeps of a state."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(state, Path(folder) / "state.npz")
+        return load(Path(folder) / "state.npz")
 
 
 def _state_bytes(state: State) -> Numbers:

@@ -110,6 +110,16 @@ def test_repeats_of_one_configuration_are_shared_out_where_workers_would_wait() 
     assert sorted(map(len, group(trials, data, 9))) == [1, 1, 1, 1]
 
 
+def test_the_stacks_with_the_most_work_come_first() -> None:
+    shapes = [
+        {"architecture": MLP(hidden=(4,))},
+        {"architecture": MLP(hidden=(40, 40))},
+        {"architecture": MLP(hidden=(4,)), "training": Training(epochs=400, batch_size=16)},
+    ]
+    trials, data = planned([small(**shape) for shape in shapes])
+    assert [stack[0].position for stack in group(trials, data, 2)] == [2, 1, 0]
+
+
 def test_one_worker_gets_one_stack_a_shape() -> None:
     trials, data = planned(grid(3, 2, 2))
     assert [len(stack) for stack in group(trials, data, 1)] == [4, 4, 4]
