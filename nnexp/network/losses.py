@@ -17,6 +17,7 @@ from nnexp.arrays import Flags, Floats, Integers
 from nnexp.component import Component, table
 from nnexp.errors import DataError, require
 from nnexp.network.activations import sigmoid
+from nnexp.network.sign import sign
 
 TargetKind = Literal["labels", "binary", "multi", "values"]
 ClassWeight = Literal["none", "balanced"] | tuple[float, ...]
@@ -388,7 +389,7 @@ class MeanAbsoluteError(Loss):
         np.add.reduce(desk.spare, axis=1, out=desk.losses)
 
     def backward(self, Z: Floats, targets: Targets, desk: Desk) -> None:
-        np.sign(Z, out=Z)
+        sign(Z, out=Z)
         Z *= desk.share
 
 

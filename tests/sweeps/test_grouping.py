@@ -111,7 +111,7 @@ def test_repeats_of_one_configuration_are_shared_out_where_workers_would_wait() 
 
 
 def test_the_stacks_with_the_most_work_come_first() -> None:
-    shapes = [
+    shapes: list[dict[str, Any]] = [
         {"architecture": MLP(hidden=(4,))},
         {"architecture": MLP(hidden=(40, 40))},
         {"architecture": MLP(hidden=(4,)), "training": Training(epochs=400, batch_size=16)},
