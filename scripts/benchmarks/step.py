@@ -111,22 +111,9 @@ def vary(workload: Workload, width: int, rounds: int) -> dict[str, float]:
     subjects: dict[str, Subject] = {name: Step(workload, start, batch, **change) for name, change in changes.items()}
     for name, cls in ACTIVATIONS.items():
         if name != "relu":
-            layers = (cls(),) * len(workload.blueprint.activations)
-            subjects[f"{name} units"] = Step(_Activated(workload.sizes, workload.batch, layers), start, batch)
+            subjects[f"{name} units"] = Step(replace(workload, activation=cls()), start, batch)
     times = take_turns(subjects, rounds)
     return {name: _median(each / times["adam"]) for name, each in times.items() if name != "adam"}
-
-
-class _Activated(Workload):
-    """A workload with other activations."""
-
-    def __init__(self, sizes: tuple[int, ...], batch: int, activations: tuple[Any, ...]) -> None:
-        super().__init__(sizes, batch)
-        object.__setattr__(self, "activations", activations)
-
-    @property
-    def blueprint(self) -> Any:
-        return replace(super().blueprint, activations=self.__dict__["activations"])
 
 
 def compare(workload: Workload, width: int, rounds: int) -> dict[str, float]:
@@ -139,12 +126,14 @@ def compare(workload: Workload, width: int, rounds: int) -> dict[str, float]:
         subjects[name], counts[name] = subject, count
     times = {name: each / counts[name] for name, each in take_turns(subjects, rounds).items()}
     ours = times["nnexp"]
-    print(f"      {'nnexp, ' + str(width) + ' wide':28}{_median(ours) * 1e6:10.2f}")
+    print(f"      {'one network':28}{'us a step':>10}{'to nnexp':>10}{'nnexp to it':>13}")
     ratios = {}
     for name, each in times.items():
-        if name != "nnexp":
-            ratios[name] = _median(each / ours)
-            print(f"      {name:28}{_median(each) * 1e6:10.2f}   x {ratios[name]:.2f}", flush=True)
+        ratios[name] = _median(each / ours)
+        shown = f"{name}, {width} wide" if name == "nnexp" else name
+        print(
+            f"      {shown:28}{_median(each) * 1e6:10.2f}{ratios[name]:10.2f}{_median(ours / each):13.2f}", flush=True
+        )
     return ratios
 
 
@@ -164,7 +153,6 @@ def benchmark(workload: Workload, options: argparse.Namespace) -> dict[str, Any]
                 print(f"{width:5}{mark}" + "".join(f"{row[key]:13.2f}" for key in COLUMNS), flush=True)
                 found["widths"].append(row)
     if options.only in (None, "peers"):
-        print("      and for one network, x is its time to nnexp's:")
         found["peers"] = compare(workload, chosen, options.rounds)
     if options.only in (None, "variations"):
         found["variations"] = vary(workload, chosen, options.rounds)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nnexp.arrays import Floats, Integers
-from nnexp.network.activations import ReLU
+from nnexp.network.activations import Activation, ReLU
 from nnexp.network.initializers import HeNormal
 from nnexp.network.losses import CrossEntropy
 from nnexp.network.stack import Blueprint
@@ -15,10 +15,11 @@ from nnexp.network.stack import Blueprint
 
 @dataclass(frozen=True)
 class Workload:
-    """A network, and how many examples it sees a step."""
+    """A network, how many examples it sees a step, and what its hidden units do."""
 
     sizes: tuple[int, ...]
     batch: int
+    activation: Activation = field(default_factory=ReLU)
 
     @property
     def name(self) -> str:
@@ -28,7 +29,7 @@ class Workload:
     @property
     def blueprint(self) -> Blueprint:
         """The network in nnexp's words."""
-        return Blueprint(self.sizes, (ReLU(),) * (len(self.sizes) - 2), None, CrossEntropy())
+        return Blueprint(self.sizes, (self.activation,) * (len(self.sizes) - 2), None, CrossEntropy())
 
     def start(self, width: int) -> Floats:
         """Return parameters to start from, (K, P), in float64."""
