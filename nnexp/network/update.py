@@ -113,8 +113,11 @@ class Group:
 
 
 def _at(coefficients: Sequence[Floats], step: int, rows: slice) -> list[Floats]:
-    """Return the coefficients of a prepared step for some rows: (rows, 1), or scalars where all rows agree."""
-    return [each[step] if each.ndim == 1 else each[step, rows] for each in coefficients]
+    """Return the coefficients of a prepared step for some rows: (rows, 1), or () where all rows agree.
+
+    Arrays without axes, as NumPy takes half as long for a product with one as for one with a scalar of its own.
+    """
+    return [each[step, ...] if each.ndim == 1 else each[step, rows] for each in coefficients]
 
 
 def _column(optimizers: Sequence[Optimizer], field: str) -> NDArray[np.float64]:
