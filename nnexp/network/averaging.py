@@ -11,6 +11,7 @@ import numpy as np
 from nnexp.arrays import Floats
 from nnexp.component import Component, table
 from nnexp.errors import require
+from nnexp.network.blocks import BLOCK_ELEMENTS, cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,27 +49,23 @@ class EMA(Averaging):
 
 
 class Averages:
-    """The averages (K, P) of a stack whose replicas all keep one, and the buffers to update them in parts."""
-
-    PART = 1 << 15  # elements at once, about: they stay in cache
+    """The averages (K, P) of a stack whose replicas all keep one, and the buffers to update them block by block."""
 
     def __init__(self, averagings: Sequence[Averaging], theta: Floats, averages: Floats) -> None:
-        self.averagings, (K, P) = averagings, theta.shape
-        height, width = max(1, self.PART // P), min(P, self.PART)
-        spare = np.empty(min(height, K) * width, theta.dtype)
-        self.weights: Floats = np.empty((K, 1), theta.dtype)
-        self.parts = []
-        for row in range(0, K, height):
-            for col in range(0, P, width):
-                part = slice(row, row + height), slice(col, col + width)
-                place = spare[: theta[part].size].reshape(theta[part].shape)
-                self.parts.append((averages[part], theta[part], self.weights[part[0]], place))
+        self.averagings = averagings
+        self.weights: Floats = np.empty((len(theta), 1), theta.dtype)
+        spare = np.empty(min(theta.size, BLOCK_ELEMENTS), theta.dtype)
+        self.blocks = []
+        for block in cut(*theta.shape):
+            part = theta[block]
+            place = spare[: part.size].reshape(part.shape)
+            self.blocks.append((averages[block], part, self.weights[block[0]], place))
 
     def step(self, step: int) -> None:
         """Move the averages towards the parameters after a step, counted from 1."""
         if step <= 2:  # from then on the weights stay
             self.set_weights(step)
-        for averages, theta, weights, spare in self.parts:
+        for averages, theta, weights, spare in self.blocks:
             np.subtract(theta, averages, out=spare)
             spare *= weights
             averages += spare

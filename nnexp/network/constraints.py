@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from nnexp.arrays import Floats
 from nnexp.component import Component, table
 from nnexp.errors import require
-
-PIECE_ELEMENTS = 1 << 15  # that are worked on at once, as many as in a block of the update
+from nnexp.network.blocks import BLOCK_ELEMENTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +49,7 @@ class UnitMaxNorm(MaxNorm):
 
 
 @dataclass(frozen=True)
-class Piece:
+class _Units:
     """Some units of a layer, few enough to stay in cache, and what their norms are computed in."""
 
     W: Floats  # (rows, units, n_{l-1})
@@ -67,35 +66,35 @@ class Bounds:
     """
 
     def __init__(self, layers: Sequence[Floats], bounds: Sequence[float]) -> None:
-        self._pieces = list(_pieces(layers, np.array(bounds))) if np.isfinite(bounds).any() else []
+        self._units = list(_units(layers, np.array(bounds))) if np.isfinite(bounds).any() else []
 
     def restore(self) -> None:
         """Scale what is beyond its bound; all else stays as it is, bit for bit: its factor is exactly 1."""
-        for piece in self._pieces:
-            W, squares, factors = piece.W, piece.squares, piece.factors
+        for units in self._units:
+            W, squares, factors = units.W, units.squares, units.factors
             np.vecdot(W, W, out=squares)  # one dot product a unit: safe for equal bits
             np.sqrt(squares, out=factors)
             # bound ‖w‖ / ‖w‖², not bound / ‖w‖: NaN where the squares overflow, so that fmin leaves w, and it diverges
             np.divide(factors, squares, out=factors)
-            np.multiply(factors, piece.bounds, out=factors)
+            np.multiply(factors, units.bounds, out=factors)
             np.fmin(factors, 1, out=factors)
             if factors.min() < 1:
                 # in place NumPy would copy W first: it cannot tell that rows with a gap between them do not overlap
-                np.multiply(W, factors[..., None], out=piece.spare)
-                np.copyto(W, piece.spare)
+                np.multiply(W, factors[..., None], out=units.spare)
+                np.copyto(W, units.spare)
 
 
-def _pieces(layers: Sequence[Floats], bounds: NDArray[np.float64]) -> Iterator[Piece]:
+def _units(layers: Sequence[Floats], bounds: NDArray[np.float64]) -> Iterator[_Units]:
     dtype = layers[0].dtype
-    column, spare = bounds.astype(dtype)[:, None], np.empty(max(PIECE_ELEMENTS, *(W.shape[2] for W in layers)), dtype)
+    column, spare = bounds.astype(dtype)[:, None], np.empty(max(BLOCK_ELEMENTS, *(W.shape[2] for W in layers)), dtype)
     for layer in layers:
         K, n, width = layer.shape
-        units = min(n, max(1, PIECE_ELEMENTS // width))
-        rows = max(1, PIECE_ELEMENTS // (units * width))
-        for row, unit in product(range(0, K, rows), range(0, n, units)):
-            W = layer[row : row + rows, unit : unit + units, :-1]
+        height = min(n, max(1, BLOCK_ELEMENTS // width))
+        rows = max(1, BLOCK_ELEMENTS // (height * width))
+        for row, unit in product(range(0, K, rows), range(0, n, height)):
+            W = layer[row : row + rows, unit : unit + height, :-1]
             squares, factors = np.empty((2, *W.shape[:2]), dtype)
-            yield Piece(W, column[row : row + rows], squares, factors, spare[: W.size].reshape(W.shape))
+            yield _Units(W, column[row : row + rows], squares, factors, spare[: W.size].reshape(W.shape))
 
 
 MAX_NORMS = table("max_norm", MaxNorm, UnitMaxNorm)

@@ -23,10 +23,10 @@ from nnexp.data.prepared import Data, prepare
 from nnexp.data.splits import Split
 from nnexp.errors import ConfigError
 from nnexp.network.activations import Activation, Spare
+from nnexp.network.groups import Piece, group_rows
 from nnexp.network.losses import Desk, Loss, Targets, assess
 from nnexp.network.optimizers import SGD, Optimizer
 from nnexp.network.schedules import Constant
-from nnexp.network.update import Piece, group_rows
 from nnexp.training import Result, Training, TrialConfig, train
 from nnexp.training.advance import advance
 from nnexp.training.checkpoint import load, save

@@ -7,9 +7,10 @@ import numpy as np
 from nnexp.arrays import Floats
 from nnexp.network.averaging import Averages
 from nnexp.network.dropout import Fates
+from nnexp.network.groups import group_rows
 from nnexp.network.losses import Desk, Targets
 from nnexp.network.stack import Pass
-from nnexp.network.update import Regularization, Update, group_rows
+from nnexp.network.update import Regularization, Update
 from nnexp.training.answers import Sums
 from nnexp.training.costs import epoch_flops
 from nnexp.training.evaluation import Evaluation, Values

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from nnexp.arrays import Floats
 from nnexp.network.clipping import Clip
 from nnexp.network.constraints import MaxNorm
+from nnexp.network.groups import Group, group_rows
 from nnexp.network.layout import Layout
 from nnexp.network.optimizers import (
     OPTIMIZERS,
@@ -30,7 +31,7 @@ from nnexp.network.optimizers import (
 )
 from nnexp.network.penalties import L1, L2
 from nnexp.network.schedules import Constant, Schedule
-from nnexp.network.update import Group, Regularization, Update, group_rows
+from nnexp.network.update import Regularization, Update
 from nnexp.testing.contracts import Float64s, Formula, assert_textbook
 from nnexp.testing.trials import Ramp
 from nnexp.testing.variations import acting, others

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from nnexp.errors import ConfigError
+from nnexp.network.groups import Piece, group_rows
 from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam
 from nnexp.network.schedules import (
     SCHEDULES,
@@ -28,7 +29,6 @@ from nnexp.network.schedules import (
     Step,
     start,
 )
-from nnexp.network.update import Piece, group_rows
 from nnexp.testing.contracts import assert_rejected
 from nnexp.testing.trials import small
 from nnexp.testing.variations import acting, others

@@ -10,11 +10,12 @@ import pytest
 
 from nnexp.network.clipping import Clip, ClipNorm, ClipValue
 from nnexp.network.constraints import MaxNorm, UnitMaxNorm
+from nnexp.network.groups import group_rows
 from nnexp.network.layout import Layout
 from nnexp.network.optimizers import Adam
 from nnexp.network.penalties import L1, L2, Penalty
 from nnexp.network.schedules import Constant
-from nnexp.network.update import Regularization, Update, group_rows
+from nnexp.network.update import Regularization, Update
 
 OFF: dict[str, Any] = {"l2": Penalty(), "l1": Penalty(), "clip": Clip(), "max_norm": MaxNorm()}
 HELD: list[dict[str, Any]] = [
