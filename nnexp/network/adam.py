@@ -117,7 +117,7 @@ class Adamax(Moments):
 
     def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         beta1, beta2 = field("beta1"), field("beta2")
-        return beta1, beta2, field("eps"), lr * (1 - beta1) / (1 - beta1**t)
+        return beta1, beta2, field("eps"), lr * (1 - beta1) / (1 - _power(beta1, t))
 
     def update(self, theta: Floats, grad: Floats, slots: Sequence[Floats], c: Sequence[Any], spare: Floats) -> None:
         (M, U), (beta1, beta2, eps, lr) = slots, c
@@ -218,12 +218,13 @@ class RAdam(Detachable):
 
     def coefficients(self, field: Field, lr: Column, t: Column) -> tuple[Column, ...]:
         beta1, beta2 = field("beta1"), field("beta2")
-        rest, last = 1 - beta2**t, 2 / (1 - beta2) - 1
-        rho = last - 2 * t * beta2**t / rest
+        decayed, last = _power(beta2, t), 2 / (1 - beta2) - 1
+        rest = 1 - decayed
+        rho = last - 2 * t * decayed / rest
         known = rho > 5
         rho = np.where(known, rho, last)  # of no matter; a root of a negative number would warn
         rectified = np.sqrt((rho - 4) * (rho - 2) * last / ((last - 4) * (last - 2) * rho) * rest / (1 - beta2))
-        c1 = (1 - beta1) / (1 - beta1**t)
+        c1 = (1 - beta1) / (1 - _power(beta1, t))
         offset = np.where(known, field("eps") / np.sqrt(1 - beta2), 1.0)
         return beta1, beta2, known.astype(float), offset, lr * c1 * np.where(known, rectified, 1.0)
 
@@ -244,11 +245,20 @@ class RAdam(Detachable):
 
 def _corrections(beta1: Column, beta2: Column, t: Column) -> tuple[Column, Column]:
     """Return m^ / M and sqrt(v^ / V)."""
-    return (1 - beta1) / (1 - beta1**t), np.sqrt((1 - beta2) / (1 - beta2**t))
+    return (1 - beta1) / (1 - _power(beta1, t)), np.sqrt((1 - beta2) / (1 - _power(beta2, t)))
+
+
+def _power(base: Column | float, exponent: Column) -> Column:
+    """Return base^exponent, each number by itself.
+
+    `np.power` squares where a whole loop has the exponent 2, and which loops have one depends on how many replicas
+    there are: the last bits of its results did, too.
+    """
+    return np.float_power(base, exponent)
 
 
 def _mu(beta1: Column, decay: Column, t: Column) -> Column:
-    return beta1 * (1 - 0.5 * 0.96 ** (t * decay))
+    return beta1 * (1 - 0.5 * _power(0.96, t * decay))
 
 
 def _products(beta1: Column, decay: Column, t: Column) -> Column:

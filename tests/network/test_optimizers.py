@@ -275,6 +275,23 @@ def test_replicas_of_one_structure_differ_in_numbers_alone() -> None:
     assert Adam(weight_decay=0.1).structure == Adam(weight_decay=0.2).structure
 
 
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_the_coefficients_of_a_replica_are_those_it_has_alone(name: str, steps: int) -> None:
+    cls, rng = CLASSES[name], np.random.default_rng(0)
+    numbers = [each.name for each in fields(cls) if isinstance(getattr(cls(), each.name), float)]
+    drawn = {each: rng.uniform(0.7, 1, (60, 1)) for each in numbers}
+    for first in (1, 2, 3):
+        t = np.arange(first, first + steps, dtype=float)[:, None, None]
+        together = cls().coefficients(drawn.__getitem__, drawn["lr"], t)
+        for k in range(60):
+            own = {each: column[k : k + 1] for each, column in drawn.items()}
+            alone = cls().coefficients(own.__getitem__, own["lr"], t)
+            for one, all_of_them in zip(alone, together, strict=True):
+                expected = np.broadcast_to(all_of_them, (steps, 60, 1))[:, k]
+                assert np.array_equal(np.broadcast_to(one, (steps, 1, 1))[:, 0], expected)
+
+
 def test_what_changes_the_arithmetic_changes_the_structure() -> None:
     different = [
         *(Adam(), Adam(amsgrad=True), Adam(weight_decay=0.1), Momentum(), Momentum(form="pytorch"), RMSprop()),
