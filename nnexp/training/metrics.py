@@ -121,9 +121,8 @@ class Determination(Cheap):
 
 
 def _over_values(each: Float64s) -> Float64s:
-    """Return the mean over values, (n, K) to (K,)."""
-    mean: Float64s = np.add.reduce(each, axis=0) / len(each) if len(each) > 1 else each[0]
-    return mean
+    """Return the mean over values, (n, K) to (K,); a row a replica, as sums down a column depend on the width."""
+    return _mean(each.T)
 
 
 def _scale(sums: Sums) -> Scale:

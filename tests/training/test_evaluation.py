@@ -240,6 +240,14 @@ def test_trials_in_a_stack_have_the_metrics_they_have_alone() -> None:
     assert_alone([replace(regression(), seed=seed, training=Training(epochs=2, metrics=("mae",))) for seed in (0, 1)])
 
 
+def test_trials_on_many_values_have_the_metrics_they_have_alone() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.normal(size=(40, 9))  # sums of 8 or more are made in another order
+    data = from_arrays((X[:20], y[:20]), (X[20:30], y[20:30]), (X[30:], y[30:]), classes=None)
+    trial = regression(training=Training(epochs=4, batch_size=8, metrics=("mae",)))
+    assert_alone([replace(trial, seed=seed) for seed in range(6)], data)
+
+
 def test_how_many_answers_are_there_at_once_changes_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     trials = [replace(MULTIPLE, seed=seed) for seed in range(5)]
     whole = train(trials)
