@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike
 
-from nnexp.arrays import Floats
+from nnexp.arrays import Floats, Integers
 from nnexp.network.blocks import BLOCK_ELEMENTS, cut
 from nnexp.network.clipping import Clip, shares
 from nnexp.network.constraints import Bounds, MaxNorm
@@ -19,12 +19,20 @@ from nnexp.network.sign import sign
 
 
 @dataclass(frozen=True)
+class Strengths:
+    """What the parameters of a block are penalised with: lambda for weights, 0 else, and rows that go free."""
+
+    lambdas: Floats  # (rows, cols)
+    free: Integers
+
+
+@dataclass(frozen=True)
 class Block(Piece):
     """A part of the stacked parameters small enough to stay in cache."""
 
     stack_rows: slice
-    l2: Floats | None  # lambda for weights, 0 for other parameters, (rows, cols); None where nobody has one
-    l1: Floats | None  # the same
+    l2: Strengths | None  # None where nobody has one
+    l1: Strengths | None
     values: tuple[Floats, Floats] | None  # the least and the largest value of a gradient, (rows, 1) each, if any
 
 
@@ -119,19 +127,23 @@ class Update:
 
     def _penalise(self, block: Block, examples: int) -> None:
         if block.l2 is not None:
-            np.multiply(block.theta, block.l2, out=block.spare)
-            self._charge(block, examples, 0.5)
+            np.multiply(block.theta, block.l2.lambdas, out=block.spare)
+            self._charge(block, block.l2.free, examples, 0.5)
         if block.l1 is not None:
             sign(block.theta, out=block.spare)
-            np.multiply(block.spare, block.l1, out=block.spare)
-            self._charge(block, examples, 1.0)
+            np.multiply(block.spare, block.l1.lambdas, out=block.spare)
+            self._charge(block, block.l1.free, examples, 1.0)
 
-    def _charge(self, block: Block, examples: int, factor: float) -> None:
+    def _charge(self, block: Block, free: Integers, examples: int, factor: float) -> None:
         """Add what lies in the spare, over the examples, to the gradient; its dot product with theta is paid."""
         paid, spare = self._paid[block.stack_rows], block.spare
         spare *= spare.dtype.type(1 / examples)
+        if free.size:
+            spare[free] = -0.0  # which changes no number; infinity times a lambda of 0 would
         np.add(block.grad, spare, out=block.grad)
         np.vecdot(spare, block.theta, out=paid)  # one dot product a row: safe for equal bits
+        if free.size:
+            paid[free] = 0
         paid *= paid.dtype.type(factor)
         self.penalty[block.stack_rows] += paid
 
@@ -141,9 +153,9 @@ def _column(numbers: Sequence[float], dtype: DTypeLike) -> Floats:
     return np.array(numbers, dtype)[:, None]
 
 
-def _spread(strengths: Floats, mask: Floats) -> Floats | None:
+def _spread(strengths: Floats, mask: Floats) -> Strengths | None:
     """Return strengths (rows, 1) where the mask (cols,) is 1, or None if all are 0."""
-    return strengths * mask if strengths.any() else None
+    return Strengths(strengths * mask, np.flatnonzero(strengths == 0)) if strengths.any() else None
 
 
 def _move(group: Group, block: Block, prepared: int) -> None:

@@ -83,7 +83,7 @@ def _slopes(trial: TrialConfig, data: Data, rng: np.random.Generator, directions
 
 def numbers(result: Result) -> Numbers:
     """Return everything that a training gave, as bytes by name."""
-    parts: dict[str, Any] = {"outcome": result.outcome, "epochs": result.epochs}
+    parts: dict[str, Any] = {"outcome": result.outcome, "epochs": result.epochs, "steps": result.costs["steps"]}
     parts |= {f"history {name}": values for name, values in result.history.items()}
     parts |= {f"summary {name}": value for name, value in result.summary.items()}
     parts |= {f"best {name}": values for name, values in result.best.items()}

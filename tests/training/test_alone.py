@@ -23,7 +23,7 @@ from nnexp.network.dropout import DROPOUTS, InvertedDropout
 from nnexp.network.initializers import INITIALIZERS, File, HeNormal, Random, Zeros
 from nnexp.network.losses import LOSSES
 from nnexp.network.optimizers import OPTIMIZERS, SGD, Adam, Momentum, RAdam, RMSprop
-from nnexp.network.penalties import L1_PENALTIES, L2, L2_PENALTIES
+from nnexp.network.penalties import L1, L1_PENALTIES, L2, L2_PENALTIES
 from nnexp.network.schedules import SCHEDULES
 from nnexp.testing.contracts import assert_alone, assert_equal_numbers, numbers
 from nnexp.testing.trials import VALUE_LOSSES, multi_label, regression, small, suited
@@ -274,6 +274,15 @@ def test_a_network_at_the_end_of_its_type_trains_beside_a_penalised_one_as_alone
         for strength in (0.0, penalty)
     ]
     assert_alone(trials)
+
+
+def test_a_network_with_an_infinite_bias_trains_beside_a_penalised_one_as_alone() -> None:
+    training = Training(epochs=6, record_every=5, batch_size="full")
+    trial = small(architecture=MLP(hidden=(4,), activation=Tanh()), training=training)
+    X, y = np.zeros((40, 2)), np.arange(40) % 2  # of which biases alone learn
+    data = from_arrays((X[:30], y[:30]), (X[30:], y[30:]), classes=2)
+    trials = [replace(trial, seed=seed, initializer=Random(scale=700.0), optimizer=SGD(lr=6e36)) for seed in range(3)]
+    assert_alone([*trials, replace(trial, optimizer=SGD(), l2=L2(strength=0.5), l1=acting(L1))], data)
 
 
 # where data lie

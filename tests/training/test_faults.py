@@ -108,8 +108,11 @@ def test_clipping_by_the_largest_norm_of_a_stack_is_rejected(monkeypatch: pytest
         assert_alone(trials)
 
 
-def _on_all(strengths: Floats, mask: Floats) -> Floats:
-    return np.full_like(strengths, strengths.max()) * mask
+SPREAD = update._spread
+
+
+def _on_all(strengths: Floats, mask: Floats) -> update.Strengths | None:
+    return SPREAD(np.full_like(strengths, strengths.max()), mask)
 
 
 @pytest.mark.parametrize("penalties", [[{}, {"l1": L1(strength=1.0)}], [{"l2": L2(strength=1.0)}, {}]], ids=repr)
