@@ -13,7 +13,7 @@ from nnexp.network.losses import assess
 from nnexp.network.stack import Pass
 from nnexp.training.answers import Answers, Float64s, Sums, Whole
 from nnexp.training.feed import Blocks
-from nnexp.training.metrics import METRICS, Thorough, judge
+from nnexp.training.metrics import AVERAGED, METRICS, Thorough, judge
 from nnexp.training.state import Problem, State, final_metrics, has_part, is_defined, keeps_averages
 
 WORKING_BYTES = 1 << 20  # of activations in an evaluation
@@ -121,7 +121,7 @@ def judge_best(problem: Problem, state: State) -> list[Final]:
     A metric that a part's labels leave undefined is left out.
     """
     finals, averages = [Final() for _ in state.alive], keeps_averages(problem)
-    sets = {"": state.best_theta, **({"ema_": state.best_averages} if averages else {})}
+    sets = {"": state.best_theta, **({AVERAGED: state.best_averages} if averages else {})}
     parts: tuple[Part, ...] = ("validation", "test")
     for prefix, part in ((prefix, part) for prefix in sets for part in parts if has_part(problem, part)):
         evaluation = Evaluation(problem, state.alive, sets[prefix], part, final_metrics(problem))

@@ -312,6 +312,7 @@ METRICS: Mapping[str, type[Metric]] = {
 }
 CHEAP = tuple(name for name, metric in METRICS.items() if issubclass(metric, Cheap))
 NORMS = ("train/grad_norm", "train/weight_norm")
+AVERAGED = "ema_"  # how the names of metrics of averaged parameters begin, behind their part
 
 
 def applicable(classes: int | None, *, probabilities: bool = True) -> tuple[str, ...]:
@@ -330,8 +331,13 @@ CLASSIFICATION, REGRESSION = _each_epoch(2), _each_epoch(None)
 
 def direction_of(metric: str) -> Direction:
     """Return how a metric is read, from its name with its part, as val/acc: larger is better for acc, r2 and others."""
-    found = METRICS.get(metric.rpartition("/")[2])
+    found = METRICS.get(raw(metric).rpartition("/")[2])
     return "minimize" if found is None else found.direction
+
+
+def raw(metric: str) -> str:
+    """Return the same metric of the parameters themselves: val/acc for val/ema_acc, anything else as it is."""
+    return metric.replace(f"/{AVERAGED}", "/")
 
 
 def judge(sums: Sums) -> dict[str, Float64s]:

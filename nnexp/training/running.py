@@ -15,7 +15,7 @@ from nnexp.training.answers import Sums
 from nnexp.training.costs import epoch_flops
 from nnexp.training.evaluation import Evaluation, Values
 from nnexp.training.feed import Batches
-from nnexp.training.metrics import judge
+from nnexp.training.metrics import AVERAGED, judge
 from nnexp.training.state import Problem, State, has_part, keeps_averages, more_metrics
 
 
@@ -61,7 +61,7 @@ class Run:
             self.averages = Averages([replica.averaging for replica in replicas], state.theta, state.averages)
             self.averages.set_weights(2 if state.epoch else 1)
         if self.averages is not None and self.validations:
-            self.validations["val/ema_"] = Evaluation(problem, state.alive, state.averages, "validation", more)
+            self.validations[f"val/{AVERAGED}"] = Evaluation(problem, state.alive, state.averages, "validation", more)
 
     def train(self, epoch: int) -> Values:
         """Train one epoch; return its cost, its metrics and the first gradient's norm, (K,) each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -21,7 +22,17 @@ from nnexp.network.penalties import L1, L2, Penalty
 from nnexp.network.schedules import Constant, Schedule
 from nnexp.network.stack import Blueprint
 from nnexp.training.answers import gives_probabilities
-from nnexp.training.metrics import CHEAP, CLASSIFICATION, METRICS, NORMS, REGRESSION, applicable, direction_of
+from nnexp.training.metrics import (
+    AVERAGED,
+    CHEAP,
+    CLASSIFICATION,
+    METRICS,
+    NORMS,
+    REGRESSION,
+    applicable,
+    direction_of,
+    raw,
+)
 from nnexp.training.stopping import EarlyStopping
 
 Direction = Literal["maximize", "minimize"]
@@ -31,8 +42,8 @@ Direction = Literal["maximize", "minimize"]
 class Objective:
     """What chooses the best epoch and ranks trials; the first best epoch wins ties.
 
-    Args: metric: a metric of the validation part, as val/acc, or one that is recorded of the training part. direction:
-    `maximize` or `minimize`, as the metric is read.
+    Args: metric: a metric of the validation part, as val/acc; of averaged parameters on it, as val/ema_acc; or one
+    that is recorded of the training part. direction: `maximize` or `minimize`, as the metric is read.
     Raises: ConfigError if the metric is unknown or the direction contradicts it.
     """
 
@@ -42,7 +53,7 @@ class Objective:
     def __post_init__(self) -> None:
         if self.metric.startswith("test/"):
             raise ConfigError(f"objective.metric must not look at the test part, got {self.metric!r}")
-        of_validation = {f"val/{name}" for name in METRICS}
+        of_validation = _of_validation(METRICS, averages=True)
         choose("objective.metric", self.metric, {*CLASSIFICATION, *REGRESSION, *of_validation} - {*NORMS})
         choose("objective.direction", self.direction, ("maximize", "minimize"))
         natural = direction_of(self.metric)
@@ -88,9 +99,15 @@ class Training:
         choose("training.dtype", self.dtype, ("float32", "float64"))
 
 
+def _of_validation(names: Iterable[str], *, averages: bool) -> set[str]:
+    """Return metrics' names as those of the validation part, of averaged parameters too."""
+    prefixes = ("val/", f"val/{AVERAGED}") if averages else ("val/",)
+    return {f"{prefix}{name}" for prefix in prefixes for name in names}
+
+
 def asked_for(training: Training, objective: Objective) -> tuple[str, ...]:
     """Return the metrics beside the cheap ones that are recorded of the validation part, in the table's order."""
-    asked = {f"val/{name}" for name in training.metrics} | {objective.metric}
+    asked = {f"val/{name}" for name in training.metrics} | {raw(objective.metric)}
     return tuple(name for name in METRICS if name not in CHEAP and f"val/{name}" in asked)
 
 
@@ -149,16 +166,20 @@ class TrialConfig:
         """Raise ConfigError if a metric that is asked for does not apply."""
         classes, where = self.dataset.classes, f"(dataset {self.dataset.name})"
         recorded = {*(REGRESSION if classes is None else CLASSIFICATION)} - {*NORMS}
-        of_validation = {f"val/{name}" for name in applicable(classes)}
-        choose(f"objective.metric {where}", self.objective.metric, recorded | of_validation)
+        metric, averages = self.objective.metric, self.averaging.keeps
+        if metric != raw(metric) and not averages:
+            name = self.averaging.name
+            raise ConfigError(f"objective.metric {metric!r} needs an average, but averaging {name!r} keeps none")
+        of_validation = _of_validation(applicable(classes), averages=averages)
+        choose(f"objective.metric {where}", metric, recorded | of_validation)
         for name in self.training.metrics:
             choose(f"training.metrics {where}", name, {*applicable(classes)} - {*CHEAP})
         there = applicable(classes, probabilities=gives_probabilities(self.blueprint(1)))
         for name in asked_for(self.training, self.objective):
             if name not in there:
                 raise ConfigError(f"val/{name} needs probabilities, but outputs under loss {self.loss.name!r} are none")
-        if self.objective.metric.startswith("val/") and not self.dataset.validation:
-            raise ConfigError(f"objective.metric {self.objective.metric!r} needs dataset.validation > 0")
+        if metric.startswith("val/") and not self.dataset.validation:
+            raise ConfigError(f"objective.metric {metric!r} needs dataset.validation > 0")
         if self.training.metrics and not self.dataset.validation:
             raise ConfigError("training.metrics needs dataset.validation > 0")
 
@@ -171,7 +192,7 @@ class TrialConfig:
         """Return the config with what follows from the rest made plain, so that equal trials are equal configs."""
         architecture = replace(self.architecture, output=self.architecture.output_for(self.loss))
         asked = asked_for(self.training, self.objective)
-        listed = tuple(name for name in asked if f"val/{name}" != self.objective.metric)
+        listed = tuple(name for name in asked if f"val/{name}" != raw(self.objective.metric))
         return replace(self, architecture=architecture, training=replace(self.training, metrics=listed))
 
     def describe(self) -> dict[str, Any]:

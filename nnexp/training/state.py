@@ -24,7 +24,7 @@ from nnexp.network.stack import Blueprint
 from nnexp.randomness import Purpose, stream
 from nnexp.training import stopping
 from nnexp.training.answers import gives_probabilities
-from nnexp.training.metrics import CLASSIFICATION, METRICS, NORMS, REGRESSION, applicable
+from nnexp.training.metrics import AVERAGED, CLASSIFICATION, METRICS, NORMS, REGRESSION, applicable
 from nnexp.training.settings import Objective, Training, asked_for
 from nnexp.training.stopping import EarlyStopping
 
@@ -184,12 +184,11 @@ def keeps_averages(problem: Problem) -> bool:
 def metrics_of(problem: Problem) -> tuple[str, ...]:
     """Return the names of what is recorded each epoch, in order."""
     names = REGRESSION if problem.data.classes is None else CLASSIFICATION
-    names = REGRESSION if problem.data.classes is None else CLASSIFICATION
     if not has_part(problem, "validation"):
         return tuple(name for name in names if not name.startswith("val/"))
     cheap = [name for name in names if name not in NORMS]
     names = (*cheap, *(f"val/{name}" for name in more_metrics(problem)), *NORMS)
-    averaged = [name.replace("val/", "val/ema_") for name in names if name.startswith("val/")]
+    averaged = [name.replace("val/", f"val/{AVERAGED}") for name in names if name.startswith("val/")]
     return (*names, *averaged) if keeps_averages(problem) else names
 
 

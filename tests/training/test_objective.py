@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,32 @@ import pytest
 from nnexp.data.prepared import Data, prepare
 from nnexp.data.sources import Diabetes, Moons
 from nnexp.errors import ConfigError
+from nnexp.network.averaging import EMA
 from nnexp.network.initializers import Zeros
 from nnexp.network.losses import LOSSES, CrossEntropy
 from nnexp.network.optimizers import SGD, Adam
-from nnexp.testing.trials import VALUE_LOSSES, regression, small, suited
+from nnexp.network.schedules import ReduceOnPlateau
+from nnexp.testing.contracts import assert_alone, assert_slices
+from nnexp.testing.trials import VALUE_LOSSES, overfitting, regression, small, suited
 from nnexp.training import Objective, Result, Training, TrialConfig, train
-from nnexp.training.metrics import CLASSIFICATION, METRICS, NORMS, REGRESSION, Direction, applicable, direction_of
+from nnexp.training.metrics import (
+    AVERAGED,
+    CLASSIFICATION,
+    METRICS,
+    NORMS,
+    REGRESSION,
+    Direction,
+    applicable,
+    direction_of,
+    raw,
+)
+from nnexp.training.stacking import form_problem
+from nnexp.training.stopping import EarlyStopping, Patience
 
 LONG = Training(epochs=12, batch_size=8)
-EVERY = sorted({*CLASSIFICATION, *REGRESSION, *(f"val/{name}" for name in METRICS)} - set(NORMS))
+AVERAGES = [f"val/{AVERAGED}{name}" for name in METRICS]
+EVERY = sorted({*CLASSIFICATION, *REGRESSION, *(f"val/{name}" for name in METRICS), *AVERAGES} - set(NORMS))
+SLOW = EMA(decay=0.9)  # its average is at its best in other epochs than the parameters
 
 
 def best_of(history: Any, direction: Direction) -> int:
@@ -31,9 +49,11 @@ def best_of(history: Any, direction: Direction) -> int:
 
 
 def trial_by(metric: str, **changes: Any) -> TrialConfig:
-    make = small if metric in CLASSIFICATION or metric.partition("/")[2] in applicable(2) else regression
-    objective = Objective(metric=metric, direction=direction_of(metric))
-    return make(objective=objective, **({"training": LONG, "optimizer": Adam(lr=0.03)} | changes))
+    make = small if metric in CLASSIFICATION or raw(metric).partition("/")[2] in applicable(2) else regression
+    chosen: dict[str, Any] = {"training": LONG, "optimizer": Adam(lr=0.03)}
+    if metric in AVERAGES:
+        chosen["averaging"] = SLOW
+    return make(objective=Objective(metric=metric, direction=direction_of(metric)), **(chosen | changes))
 
 
 @pytest.mark.parametrize("metric", EVERY)
@@ -78,6 +98,71 @@ def test_the_kept_parameters_are_those_after_the_best_epoch() -> None:
     for name, values in shorter.last.items():
         assert result.best[name].tobytes() == values.tobytes()
         assert result.last[name].tobytes() != values.tobytes()
+
+
+# the objective of averages
+
+
+def overfitted(metric: str, **changes: Any) -> TrialConfig:
+    return overfitting(averaging=SLOW, objective=Objective(metric=metric, direction="minimize"), **changes)
+
+
+def test_the_best_epoch_by_the_averages_is_theirs_and_both_are_judged_there() -> None:
+    (raw_best,), (result,) = train([overfitted("val/loss")]), train([overfitted("val/ema_loss")])
+    best = int(result.summary["epoch_best"])
+    assert best == best_of(result.history["val/ema_loss"], "minimize") != raw_best.summary["epoch_best"]
+    assert result.history.keys() == raw_best.history.keys()
+    assert result.average is not None
+    (shorter,) = train([overfitted("val/ema_loss", training=replace(result.config.training, epochs=best))])
+    assert shorter.last is not None
+    for name, values in shorter.last.items():
+        assert result.best[name].tobytes() == values.tobytes()
+    for name in ("loss", "acc", "log_loss"):
+        for prefix in ("", AVERAGED):
+            assert f"test/{prefix}{name}" in result.summary
+            if name != "log_loss":
+                assert result.summary[f"val/{prefix}{name}_best"] == result.history[f"val/{prefix}{name}"][best - 1]
+
+
+def test_early_stopping_and_plateaus_follow_the_averages() -> None:
+    patient = Patience(patience=3)
+    by_raw, by_average = (
+        train([overfitted(metric, early_stopping=patient)])[0] for metric in ("val/loss", "val/ema_loss")
+    )
+    assert by_average.summary["epoch_stopped"] == by_average.summary["epoch_best"] + 3
+    assert by_average.summary["epoch_stopped"] != by_raw.summary["epoch_stopped"]
+    plateau = ReduceOnPlateau(patience=1)
+    lasts = [train([overfitted(metric, schedule=plateau)])[0].last for metric in ("val/loss", "val/ema_loss")]
+    assert all(last is not None for last in lasts)
+    assert lasts[0]["W1"].tobytes() != lasts[1]["W1"].tobytes()  # type: ignore[index]
+
+
+def test_replicas_that_follow_their_averages_train_alone_and_in_slices_alike() -> None:
+    trial = small(
+        objective=Objective(metric="val/ema_f1_macro"), averaging=SLOW, training=LONG, optimizer=Adam(lr=0.03)
+    )
+    stops: list[EarlyStopping] = [Patience(patience=2), EarlyStopping()]
+    trials = [
+        replace(trial, seed=seed, early_stopping=stop, averaging=EMA(decay=decay), schedule=ReduceOnPlateau(patience=1))
+        for seed, stop, decay in zip((0, 1, 2, 0), cycle(stops), (0.5, 0.9, 0.99, 0.0), strict=False)
+    ]
+    data = prepare(trial.dataset, [0, 1, 2], "float32")
+    assert_alone(trials, data)
+    assert_slices(form_problem(trials, data)[0], (1, 3, 1, 5))
+
+
+def test_an_objective_of_averages_needs_an_average() -> None:
+    message = "objective.metric 'val/ema_acc' needs an average, but averaging 'none' keeps none"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        small(objective=Objective(metric="val/ema_acc"))
+    with pytest.raises(ConfigError, match=r"^objective.metric \(dataset moons\) 'val/ema_rmse' is not one of: "):
+        small(objective=Objective(metric="val/ema_rmse", direction="minimize"), averaging=EMA())
+
+
+def test_the_objectives_metric_is_not_listed_again_where_it_is_one_of_averages() -> None:
+    trial = small(objective=Objective(metric="val/ema_ece", direction="minimize"), averaging=EMA())
+    listed = replace(trial, training=replace(trial.training, metrics=("ece",)))
+    assert listed.resolved() == trial.resolved()
 
 
 OF_VALUES: dict[str, Callable[[Any], Any]] = {
@@ -189,7 +274,7 @@ def test_a_direction_that_contradicts_the_metric_is_an_error(metric: str) -> Non
 @pytest.mark.parametrize("metric", EVERY)
 def test_what_is_better_grows_and_what_is_lost_shrinks(metric: str) -> None:
     grows = {"acc", "r2", "balanced_acc", "f1_macro", "roc_auc"}
-    assert direction_of(metric) == ("maximize" if metric.split("/")[1] in grows else "minimize")
+    assert direction_of(metric) == ("maximize" if raw(metric).split("/")[1] in grows else "minimize")
 
 
 @pytest.mark.parametrize(
