@@ -62,22 +62,21 @@ def show_leaderboard(rows: Sequence[Row], top: int = 12) -> None:
     """Print the best configurations as a table, mean ± standard deviation over seeds."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    from nnexp.sweeps.leaderboard import cell, columns
+    from nnexp.sweeps.leaderboard import cell, columns, counts
 
-    names = columns(rows)
+    names, counted = columns(rows), ["n", *counts(rows)]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("rank", justify="right")
     table.add_column("configuration", no_wrap=True)
     for name in names:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("n", justify="right")
-    diverged = any(row.diverged for row in rows)
-    if diverged:
-        table.add_column("diverged", justify="right")
+    for name in counted:
+        table.add_column(name, justify="right")
     for rank, row in enumerate(rows[:top], start=1):
-        counts = [str(row.n), *([str(row.diverged)] if diverged else [])]
-        table.add_row(str(rank), row.label, *(cell(row, name) for name in names), *counts)
+        cells = [*(cell(row, name) for name in names), *(str(getattr(row, name)) for name in counted)]
+        table.add_row(str(rank), Text(row.label), *cells)  # a text as it is: [relu,tanh] is no style
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     console.print(table)
     if len(rows) > top:
@@ -97,7 +96,8 @@ def show_trial(trial: Trial, result: TrialResult) -> None:
         return
     best = int(result.summary["epoch_best"])
     at_best = result.history[objective][result.epochs.index(best)]
-    say(f"best epoch by {objective}: {best} of {result.epoch}, {objective} {at_best:.4f}")
+    early = f" (stopped early, of {trial.config.training.epochs})" if "epoch_stopped" in result.summary else ""
+    say(f"best epoch by {objective}: {best} of {result.epoch}{early}, {objective} {at_best:.4f}")
     for name, value in result.summary.items():
         if name.startswith("test/"):
             say(f"  {name} {value:.4f}")

@@ -223,6 +223,15 @@ def _no_such(path: Sequence[str], depth: int, node: Mapping[str, Any]) -> str:
 
 
 def assignments(chosen: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what each axis chose, as short texts."""
+    """Yield what each axis chose, as short texts: `0.1`, `[64,32]`, `elu(alpha=0.5)`."""
     for key, value in chosen.items():
-        yield key, ("[" + ",".join(map(str, value)) + "]") if isinstance(value, list) else str(value)
+        yield key, _short(value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ",".join(map(_short, value)) + "]"
+    if isinstance(value, dict):
+        rest = ",".join(f"{key}={_short(each)}" for key, each in value.items() if key != "name")
+        return f"{value.get('name', '')}({rest})"
+    return str(value)

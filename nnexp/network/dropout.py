@@ -57,7 +57,8 @@ class InvertedDropout(Dropout):
     def keeps(self, layers: int) -> tuple[float, ...]:
         if not isinstance(self.keep, tuple):
             return (self.keep,) * layers
-        require(len(self.keep) == layers, "dropout.keep", f"one number or one a hidden layer ({layers})", self.keep)
+        demand = f"one number or one a hidden layer ({layers})"
+        require(len(self.keep) == layers, "dropout.keep", demand, list(self.keep))
         return self.keep
 
     @property

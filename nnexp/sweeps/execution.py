@@ -163,8 +163,9 @@ def _results(folder: Path, stack: Stack, ended: list[tuple[Trial, int]], done: D
     results = {}
     for trial, place in ended:
         results[trial.key] = stack.result(place, done)
-        weights = stack.problem.blueprint.layout.unpack(done.observed.ends[place].theta)
-        write_trial(folder, trial, results[trial.key], weights)
+        end, unpack = done.observed.ends[place], stack.problem.blueprint.layout.unpack
+        average = unpack(end.average) if end.average.size else {}
+        write_trial(folder, trial, results[trial.key], unpack(end.theta), average)
     return results
 
 

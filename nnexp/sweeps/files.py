@@ -22,10 +22,12 @@ def trial_folder(folder: Path, key: str) -> Path:
     return folder / "trials" / key[:16]
 
 
-def write_trial(folder: Path, trial: Trial, result: TrialResult, weights: Mapping[str, Floats]) -> None:
+def write_trial(
+    folder: Path, trial: Trial, result: TrialResult, weights: Mapping[str, Floats], average: Mapping[str, Floats]
+) -> None:
     """Write config.yaml, history.csv, weights.npz (W1, b1, … of the best epoch) and, of classes, confusion.csv.
 
-    All of them or none.
+    Their average goes into average.npz where one is kept. All of them or none.
     """
     final = trial_folder(folder, trial.key)
     building = final.with_name(f".{final.name}.{os.getpid()}.tmp")
@@ -39,8 +41,10 @@ def write_trial(folder: Path, trial: Trial, result: TrialResult, weights: Mappin
         classes = range(len(next(iter(result.confusion.values()))))
         counts = [[part, true, *result.confusion[part][true]] for part in result.confusion for true in classes]
         _write_csv(building / "confusion.csv", ["part", "true", *(f"predicted_{label}" for label in classes)], counts)
-    with (building / "weights.npz").open("wb") as file:
-        np.savez(file, allow_pickle=False, **weights)
+    for name, parameters in (("weights", weights), ("average", average)):
+        if parameters:
+            with (building / f"{name}.npz").open("wb") as file:
+                np.savez(file, allow_pickle=False, **parameters)
     shutil.rmtree(final, ignore_errors=True)  # of a run that ended between these files and the ledger
     building.replace(final)
 

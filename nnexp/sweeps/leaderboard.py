@@ -11,19 +11,24 @@ from dataclasses import dataclass
 from nnexp.sweeps.ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 
+STOPPED = "epoch_stopped"  # the metric that only a training that stopped early has
+COUNTS = ("diverged", "stopped")
+
 
 @dataclass(frozen=True)
 class Row:
     """A configuration's repeats.
 
-    n: how many finished. diverged: how many did not. mean, deviation: of each metric over those that finished; the
-    sample standard deviation, 0 for one repeat.
+    n: how many finished. diverged: how many did not. stopped: how many of those that finished stopped early. mean,
+    deviation: over those that finished, of each metric that all of them have; the sample standard deviation, 0 for one
+    repeat.
     """
 
     label: str
     trials: tuple[Trial, ...]
     n: int
     diverged: int
+    stopped: int
     mean: Mapping[str, float]
     deviation: Mapping[str, float]
 
@@ -37,10 +42,12 @@ def aggregate(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> Ro
     """Return the row of a configuration."""
     there = [(trial, results[trial.key]) for trial in trials if trial.key in results]
     scores = [_scores(trial, result) for trial, result in there if result.outcome == "finished"]
-    names = list(scores[0]) if scores else []
+    names = [name for name in scores[0] if all(name in score for score in scores)] if scores else []
     mean = {name: statistics.fmean(score[name] for score in scores) for name in names}
     deviation = {name: statistics.stdev(score[name] for score in scores) if len(scores) > 1 else 0.0 for name in names}
-    return Row(trials[0].configuration_label, tuple(trials), len(scores), len(there) - len(scores), mean, deviation)
+    stopped = sum(STOPPED in score for score in scores)
+    label, diverged = trials[0].configuration_label, len(there) - len(scores)
+    return Row(label, tuple(trials), len(scores), diverged, stopped, mean, deviation)
 
 
 def _scores(trial: Trial, result: TrialResult) -> dict[str, float]:
@@ -62,16 +69,16 @@ def leaderboard(plan: Plan, results: Mapping[str, TrialResult]) -> list[Row]:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return the leaderboard as CSV: rank, what differs, n, diverged, and mean and deviation of each metric."""
+    """Return the leaderboard as CSV: rank, what differs, counts, and mean and deviation of each metric."""
     names = list(dict.fromkeys(name for row in rows for name in row.mean))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ["rank", "configuration", "n", "diverged", *(f"{name}_{kind}" for name in names for kind in ("mean", "std"))]
+        ["rank", "configuration", "n", *COUNTS, *(f"{name}_{kind}" for name in names for kind in ("mean", "std"))]
     )
     for rank, row in enumerate(rows, start=1):
         cells = [kind.get(name, "") for name in names for kind in (row.mean, row.deviation)]
-        writer.writerow([rank, row.label, row.n, row.diverged, *cells])
+        writer.writerow([rank, row.label, row.n, row.diverged, row.stopped, *cells])
     return out.getvalue()
 
 
@@ -85,6 +92,11 @@ def columns(rows: Sequence[Row]) -> list[str]:
     return [name for name in (objective, tested, "epoch_best") if name in first.mean]
 
 
+def counts(rows: Sequence[Row]) -> list[str]:
+    """Return what a short leaderboard counts beside n: what happened to any of the trials."""
+    return [name for name in COUNTS if any(getattr(row, name) for row in rows)]
+
+
 def cell(row: Row, name: str) -> str:
     """Return `mean ± deviation` of a metric, or a dash."""
     if name not in row.mean:
@@ -95,14 +107,14 @@ def cell(row: Row, name: str) -> str:
 
 def as_markdown(rows: Sequence[Row], top: int = 20) -> str:
     """Return the head of the leaderboard as a Markdown table."""
-    names = columns(rows)
+    names, counted = columns(rows), ["n", *dict.fromkeys(["diverged", *counts(rows)])]
     lines = [
-        "| rank | configuration | " + " | ".join(names) + " | n | diverged |",
-        "|---:|---|" + "---:|" * (len(names) + 2),
+        "| rank | configuration | " + " | ".join([*names, *counted]) + " |",
+        "|---:|---|" + "---:|" * len([*names, *counted]),
     ]
     for rank, row in enumerate(rows[:top], start=1):
-        cells = " | ".join(cell(row, name) for name in names)
-        lines.append(f"| {rank} | {row.label.replace('|', '/')} | {cells} | {row.n} | {row.diverged} |")
+        cells = [*(cell(row, name) for name in names), *(str(getattr(row, name)) for name in counted)]
+        lines.append(f"| {rank} | {row.label.replace('|', '/')} | " + " | ".join(cells) + " |")
     if len(rows) > top:
         lines.append(f"\n… and {len(rows) - top} more in leaderboard.csv.")
     return "\n".join(lines) + "\n"

@@ -6,18 +6,21 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from nnexp import __version__
+from nnexp.config.build import TABLES
 from nnexp.data.prepared import Data, prepare
 from nnexp.data.sources import Source
 from nnexp.errors import UsageError
 from nnexp.numerics import NUMERICS_VERSION
 from nnexp.sweeps.sources import Foreign, foreign
-from nnexp.training.settings import TrialConfig
+from nnexp.training.settings import Training, TrialConfig
+
+KNOWN_BY_NAME = ("optimizer", "dataset", "experiment")  # none, norm or constant would say too little
 
 DataKey = tuple[Source, str]  # trials with the same dataset and dtype read the same arrays
 
@@ -42,7 +45,7 @@ class Trial:
     @cached_property
     def label(self) -> str:
         """What differs: `adam l2=0.1 keep=0.8 seed=2`."""
-        return " ".join(_assignment(key, value, self.chosen) for key, value in self.chosen.items()) or "trial"
+        return " ".join(_assignment(key, value) for key, value in self.chosen.items()) or "trial"
 
     @cached_property
     def configuration_label(self) -> str:
@@ -148,15 +151,25 @@ def make_plan(
     return plan, data
 
 
-def _assignment(key: str, value: str, chosen: Mapping[str, str]) -> str:
-    """Return a choice as short as it is clear: a group's choice alone, a setting without its group."""
+def _assignment(key: str, value: str) -> str:
+    """Return a choice as short as it is clear: an optimizer's or data set's name alone, a setting without its group.
+
+    A setting keeps its group where another group has one of that name, as clip.limit and max_norm.limit.
+    """
     if "." not in key:
-        return f"{key}={value}" if key == "seed" else value
+        return value if key in KNOWN_BY_NAME else f"{key}={value}"
     group, _, setting = key.rpartition(".")
     if setting == "strength":
         return f"{group}={value}"
-    alone = setting != "seed" and sum(other.rpartition(".")[2] == setting for other in chosen) == 1
-    return f"{setting if alone else key}={value}"
+    return f"{key if _groups_with(setting) > 1 else setting}={value}"
+
+
+@cache
+def _groups_with(setting: str) -> int:
+    """Return how many groups have a choice with such a setting; the seed of a trial is one more."""
+    tables = [[each for cls in table.builtin.values() for each in fields(cls)] for table in TABLES.values()]
+    groups = [*tables, fields(Training), fields(TrialConfig)]
+    return sum(setting in {each.name for each in group} for group in groups)
 
 
 def keys(config: TrialConfig, data: str) -> tuple[str, str]:

@@ -172,8 +172,11 @@ class TrialConfig:
             raise ConfigError(f"objective.metric {metric!r} needs an average, but averaging {name!r} keeps none")
         of_validation = _of_validation(applicable(classes), averages=averages)
         choose(f"objective.metric {where}", metric, recorded | of_validation)
+        more = {*applicable(classes)} - {*CHEAP}
+        if self.training.metrics and not more:
+            raise ConfigError(f"training.metrics {where} must be empty: there are none beside loss and acc")
         for name in self.training.metrics:
-            choose(f"training.metrics {where}", name, {*applicable(classes)} - {*CHEAP})
+            choose(f"training.metrics {where}", name, more)
         there = applicable(classes, probabilities=gives_probabilities(self.blueprint(1)))
         for name in asked_for(self.training, self.objective):
             if name not in there:

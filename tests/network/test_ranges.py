@@ -174,7 +174,7 @@ def test_a_network_wants_one_activation_or_one_a_layer() -> None:
 
 
 def test_dropout_wants_one_number_or_one_a_layer() -> None:
-    message = "dropout.keep must be one number or one a hidden layer (3), got (0.5, 0.5)"
+    message = "dropout.keep must be one number or one a hidden layer (3), got [0.5, 0.5]"
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
         InvertedDropout(keep=(0.5, 0.5)).keeps(3)
 

@@ -91,6 +91,13 @@ def test_the_leaderboard_has_no_column_for_what_did_not_happen(capsys: pytest.Ca
     assert "diverged" not in capsys.readouterr().out
 
 
+def test_a_name_in_brackets_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    plan, results = board([result(0.5)])
+    trial = replace(plan.trials[0], chosen={"architecture.activation": "[relu,tanh]"})
+    show_leaderboard(leaderboard(replace(plan, trials=(trial,)), results))
+    assert " activation=[relu,tanh] " in capsys.readouterr().out
+
+
 def test_a_long_leaderboard_says_how_many_it_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     plan, results = board(*[[result(number / 100)] for number in range(15)])
     show_leaderboard(leaderboard(plan, results), top=4)
@@ -106,6 +113,13 @@ def test_a_trial_is_printed_with_its_best_epoch_and_its_test(capsys: pytest.Capt
     assert first == "best epoch by val/acc: 2 of 3, val/acc 0.9000"
     assert "  test/acc 0.8125" in rest
     assert rest[-1] == "  7 parameters, 2.00 s of training"
+
+
+def test_a_trial_that_stopped_early_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    plan, results = board([result(0.9, 0.3, best=1)])
+    early = replace(results["0-0"], summary={**results["0-0"].summary, "epoch_stopped": 2.0})
+    show_trial(plan.trials[0], early)
+    assert capsys.readouterr().out.startswith("best epoch by val/acc: 1 of 2 (stopped early, of 3), val/acc 0.9000")
 
 
 def test_a_diverged_trial_says_when(capsys: pytest.CaptureFixture[str]) -> None:

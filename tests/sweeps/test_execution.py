@@ -17,6 +17,7 @@ from nnexp.data.sources import Blobs
 from nnexp.errors import NnexpError
 from nnexp.network.activations import Tanh
 from nnexp.network.architecture import MLP
+from nnexp.network.averaging import EMA
 from nnexp.network.dropout import InvertedDropout
 from nnexp.network.losses import MeanSquaredError
 from nnexp.network.optimizers import SGD, Adam, Momentum, RMSprop
@@ -30,6 +31,7 @@ from nnexp.sweeps.plan import DataKey, Plan, make_plan
 from nnexp.testing.contracts import Numbers, assert_equal_numbers
 from nnexp.testing.trials import small
 from nnexp.training import Training, TrialConfig, train
+from nnexp.training.stopping import Patience
 
 MIXED = [
     small(seed=seed, **settings)
@@ -42,6 +44,7 @@ MIXED = [
         {"optimizer": Adam(lr=0.01), "training": Training(epochs=7, batch_size=16)},
         {"optimizer": Adam(lr=0.01), "training": Training(epochs=7, batch_size="full", dtype="float64")},
         {"architecture": MLP(hidden=(6,), activation=Tanh()), "dataset": Blobs(examples=60, split_seed="trial")},
+        {"averaging": EMA(decay=0.9), "early_stopping": Patience(patience=2), "training": Training(epochs=9)},
     )
     for seed in (0, 1)
 ]
@@ -57,11 +60,19 @@ class Executed:
     told: list[list[str]] = field(default_factory=list)
     progress: list[tuple[int, int]] = field(default_factory=list)
 
+    def parameters(self, key: str, kind: str) -> dict[str, Any]:
+        """Return the parameters in a trial's `weights.npz` or `average.npz`; none if there is no such file."""
+        path = trial_folder(self.folder, key) / f"{kind}.npz"
+        if not path.exists():
+            return {}
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+
     def numbers(self, key: str) -> Numbers:
         """Return all numbers of a trial, as bytes by name."""
         result = self.results[key]
-        with np.load(trial_folder(self.folder, key) / "weights.npz", allow_pickle=False) as weights:
-            found = {f"best {name}": _bytes(weights[name]) for name in weights.files}
+        found = {f"best {name}": _bytes(values) for name, values in self.parameters(key, "weights").items()}
+        found |= {f"average {name}": _bytes(values) for name, values in self.parameters(key, "average").items()}
         found |= {f"history {name}": _bytes(np.array(values)) for name, values in result.history.items()}
         found |= {f"summary {name}": _bytes(np.float64(value)) for name, value in result.summary.items()}
         return found | {"outcome": result.outcome.encode(), "epochs": repr(result.epochs).encode()}
@@ -118,6 +129,7 @@ def alone() -> list[Numbers]:
     for config in MIXED:
         (result,) = train([config.resolved()])
         numbers = {f"best {name}": _bytes(values) for name, values in result.best.items()}
+        numbers |= {f"average {name}": _bytes(values) for name, values in (result.average or {}).items()}
         numbers |= {f"history {name}": _bytes(values) for name, values in result.history.items()}
         numbers |= {f"summary {name}": _bytes(np.float64(value)) for name, value in result.summary.items()}
         found.append(numbers | {"outcome": result.outcome.encode(), "epochs": repr(result.epochs.tolist()).encode()})
@@ -191,10 +203,12 @@ def test_a_result_says_what_it_cost(on_two: Executed) -> None:
 def test_a_folder_holds_whole_trials_and_nothing_else(on_two: Executed) -> None:
     folders = {path.name for path in (on_two.folder / "trials").iterdir()}
     assert folders == {key[:16] for key in on_two.results}
-    for key in on_two.results:
+    positions = {trial.key: trial.position for trial in on_two.plan.trials}
+    for key, position in positions.items():
         names = {path.name for path in trial_folder(on_two.folder, key).iterdir()}
         counted = {"confusion.csv"} if on_two.results[key].outcome == "finished" else set()
-        assert names == {"config.yaml", "history.csv", "weights.npz"} | counted
+        averaged = {"average.npz"} if on_two.plan.trials[position].config.averaging.keeps else set()
+        assert names == {"config.yaml", "history.csv", "weights.npz"} | counted | averaged
 
 
 def test_the_confusion_of_a_folder_is_that_of_the_trial_alone(on_two: Executed) -> None:

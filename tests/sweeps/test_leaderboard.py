@@ -6,12 +6,13 @@ import csv
 import io
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nnexp.network.optimizers import SGD
-from nnexp.sweeps.leaderboard import aggregate, as_csv, as_markdown, best_metric, cell, columns, leaderboard
+from nnexp.sweeps.leaderboard import aggregate, as_csv, as_markdown, best_metric, cell, columns, counts, leaderboard
 from nnexp.sweeps.ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.testing.trials import small
@@ -140,7 +141,7 @@ def test_the_csv_has_every_number_in_full() -> None:
 
 def test_a_csv_of_nothing_but_diverged_trials_has_its_rows() -> None:
     table = list(csv.DictReader(io.StringIO(as_csv(leaderboard(*board([diverged()]))))))
-    assert table == [{"rank": "1", "configuration": "lr=1", "n": "0", "diverged": "1"}]
+    assert table == [{"rank": "1", "configuration": "lr=1", "n": "0", "diverged": "1", "stopped": "0"}]
 
 
 def test_the_short_table_shows_the_objective_its_test_and_the_best_epoch() -> None:
@@ -159,6 +160,34 @@ def test_the_markdown_is_a_table_of_the_best() -> None:
     assert [line.split("|")[2].strip() for line in lines[2:5]] == ["lr=30", "lr=29", "lr=28"]
     assert lines[-1] == "… and 27 more in leaderboard.csv."
     assert "more" not in as_markdown(rows[:3], top=3)
+
+
+def stopped_early(*values: float) -> TrialResult:
+    finished = result(*values)
+    return replace(finished, summary={"epoch_stopped": float(len(values)), **finished.summary})
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_repeats_that_stopped_early_are_counted_and_averaged_with_those_that_did_not(turned: bool) -> None:
+    repeats = [stopped_early(0.5, 0.4), result(1.0, 1.0, 1.0)]
+    plan, results = board(repeats[::-1] if turned else repeats)
+    rows = leaderboard(plan, results)
+    assert (rows[0].n, rows[0].diverged, rows[0].stopped) == (2, 0, 1)
+    assert rows[0].mean["val/acc_best"] == 0.75
+    assert "epoch_stopped" not in rows[0].mean, "a mean of some repeats"
+    assert counts(rows) == ["stopped"]
+    assert next(csv.DictReader(io.StringIO(as_csv(rows))))["stopped"] == "1"
+    assert as_markdown(rows).splitlines()[0].endswith("| n | diverged | stopped |")
+
+
+def test_where_all_repeats_stopped_early_it_is_said_when() -> None:
+    rows = leaderboard(*board([stopped_early(0.5), stopped_early(0.5, 0.4)]))
+    assert rows[0].mean["epoch_stopped"] == 1.5
+
+
+def test_a_metric_that_some_repeats_leave_undefined_has_no_mean() -> None:
+    plan, results = board([result(0.5), replace(result(0.5), summary={"epoch_best": 1.0})])
+    assert set(leaderboard(plan, results)[0].mean) == {"val/acc_best", "epoch_best", "cost/wall_seconds"}
 
 
 @pytest.mark.parametrize("values", [(0.1, 0.2, 0.3), (1e9, 1e9 + 1, 1e9 + 2), (0.0, 0.0, 0.0)])

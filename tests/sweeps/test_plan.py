@@ -184,6 +184,26 @@ def test_labels_name_the_group_where_two_settings_have_one_name() -> None:
     assert trial.label == "dataset.seed=5 split_seed=7 seed=1"
 
 
+def test_labels_name_the_group_of_choices_and_settings_that_say_too_little_alone() -> None:
+    swept = (
+        "clip=norm,value",
+        "clip.limit=1,2",
+        "normalization=none,batch_norm",
+        "averaging=ema",
+        "averaging.decay=0.5,0.9",
+    )
+    (trial, *_) = planned(*swept, "dataset=moons,blobs", "l1.strength=1e-3,0").trials
+    assert trial.label == "moons clip=norm clip.limit=1 normalization=none decay=0.5 l1=0.001"
+
+
+def test_labels_show_activations_with_settings_and_one_a_layer() -> None:
+    swept = "architecture.activation={name: elu, alpha: 0.5},[relu,{name: leaky_relu, slope: 0.2}]"
+    assert [trial.label for trial in planned(swept).trials] == [
+        "activation=elu(alpha=0.5)",
+        "activation=[relu,leaky_relu(slope=0.2)]",
+    ]
+
+
 def test_trials_of_one_sweep_have_one_objective() -> None:
     ranked: list[tuple[TrialConfig, dict[str, str]]] = [
         (small(), {}),

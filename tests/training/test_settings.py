@@ -16,7 +16,7 @@ from nnexp.network.dropout import InvertedDropout
 from nnexp.network.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, MeanSquaredError, MultiLabelCrossEntropy
 from nnexp.network.penalties import L2
 from nnexp.testing.contracts import assert_rejected
-from nnexp.testing.trials import regression, small
+from nnexp.testing.trials import multi_label, regression, small
 from nnexp.testing.variations import broken
 from nnexp.training import Objective, Training, TrialConfig
 
@@ -54,6 +54,12 @@ def test_a_metric_of_another_kind_of_data_is_refused(make: Any, name: str) -> No
         make(training=Training(metrics=(name,)))
 
 
+def test_labels_that_do_not_exclude_each_other_have_no_more_metrics() -> None:
+    message = "training.metrics (dataset multi_label) must be empty: there are none beside loss and acc"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        multi_label(training=Training(metrics=("ece",)))
+
+
 @pytest.mark.parametrize("config", [Training(), Objective(), TrialConfig()])
 def test_a_value_broken_in_any_field_is_refused(config: Any) -> None:
     tried = 0
@@ -70,7 +76,7 @@ def test_a_value_broken_in_any_field_is_refused(config: Any) -> None:
         ({"seed": -1}, "seed must be >= 0, got -1"),
         (
             {"dropout": InvertedDropout(keep=(0.5,))},
-            "dropout.keep must be one number or one a hidden layer (2), got (0.5,)",
+            "dropout.keep must be one number or one a hidden layer (2), got [0.5]",
         ),
         (
             {"architecture": MLP(output="tanh")},
