@@ -16,6 +16,7 @@ from nnexp.config.compose import conf_folder, resolve, unresolved
 from nnexp.network.activations import ACTIVATIONS
 from nnexp.training import Objective, Training, TrialConfig
 from nnexp.training.metrics import METRICS
+from tests.component_tables import PAGE, page
 from tests.compositions import composing
 
 CONF = conf_folder()
@@ -156,3 +157,21 @@ def test_the_documentation_lists_exactly_the_components_of_a_group(group: str) -
 def test_a_row_of_a_readme_that_forgets_a_component_is_found() -> None:
     text = "| group | choices |\n|---|---|\n| `optimizer` | `adam`, `sgd` |\n| `l2` | `l2` | lambda |\n"
     assert dict(rows(text)) == {"optimizer": {"adam", "sgd"}, "l2": {"l2"}}
+
+
+def test_the_page_of_components_is_what_classes_and_files_say() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "make it anew: .venv/bin/python -m tests.component_tables"
+
+
+def test_the_page_of_components_gives_each_its_formula_and_every_setting_its_default() -> None:
+    text = page()
+    for _, name, cls in CLASSES:
+        if name != "none":
+            (row,) = re.findall(rf"^\| `{name}` \| \S.*$", _section(text, cls), re.MULTILINE)
+            assert "Args" not in row, row
+            assert "Coded" not in row, row
+
+
+def _section(text: str, cls: type[Component]) -> str:
+    group = next(group for group, _, each in CLASSES if each is cls)
+    return text.partition(f"## `{group}`")[2].partition("\n## ")[0]
