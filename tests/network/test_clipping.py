@@ -11,9 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from nnexp.network.clipping import CLIPS, Clip, ClipNorm, ClipValue, shares
+from nnexp.network.constraints import MaxNorm
+from nnexp.network.groups import group_rows
 from nnexp.network.initializers import Random
+from nnexp.network.layout import Layout
 from nnexp.network.optimizers import SGD, Adam, Momentum
 from nnexp.network.penalties import L1, L2
+from nnexp.network.schedules import Constant
+from nnexp.network.update import Regularization, Update
 from nnexp.testing.contracts import assert_alone
 from nnexp.testing.trials import small
 from nnexp.training import Training, TrialConfig, train
@@ -56,6 +61,18 @@ def test_a_gradient_is_cut_as_its_formula_says(
 @pytest.mark.parametrize("make", [ClipNorm, ClipValue])
 def test_a_gradient_below_the_limit_is_left_bit_for_bit(make: Callable[..., Clip]) -> None:
     assert gradient(make(limit=1e3)).tolist() == gradient(Clip()).tolist()
+
+
+def test_each_step_is_cut_by_the_norm_of_its_own_gradient() -> None:
+    theta, grad = np.zeros((2, 1, 6))
+    groups = group_rows([SGD(lr=1.0)], [Constant()])
+    groups[0].prepare(1, 3, 3, theta.dtype)
+    held = Regularization([L2()], [L1()], [ClipNorm(limit=0.5)], [MaxNorm()])
+    update = Update(Layout((2, 2)), groups, held, (theta, grad, np.zeros((1, 0, 6))))
+    for step, size in enumerate((10.0, 30.0, 20.0)):
+        grad[:], before = size, theta.copy()
+        update.step(step, 1, measure=step == 0)  # an epoch's first step alone is measured
+        assert np.linalg.norm(theta - before) == pytest.approx(0.5, rel=1e-6)
 
 
 def test_a_norm_is_that_of_all_blocks_of_the_update() -> None:

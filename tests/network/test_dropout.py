@@ -41,6 +41,15 @@ def test_units_stay_with_the_probability_keep_and_are_scaled_by_its_inverse(keep
     assert abs(kept.mean() - 1) < 4 * deviation
 
 
+@pytest.mark.parametrize("keep", [2.0**-16, 0.25, 0.8, 1 - 2.0**-16, 1.0])
+def test_of_all_draws_those_stay_that_keep_says(keep: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    every = np.arange(2**16, dtype=np.uint16)[None]
+    monkeypatch.setattr(Fates, "draw", lambda fates, layer, count: every)
+    mask = Mask(Fates([InvertedDropout(keep=keep)], [0], 1), 0, (1, 2**8, 2**8), np.dtype("float64"))
+    mask.draw()
+    assert np.count_nonzero(mask.kept) == round(keep * 2**16)
+
+
 def test_keep_1_drops_nobody_beside_a_replica_that_drops() -> None:
     everyone, some = masks([InvertedDropout(keep=1.0), InvertedDropout(keep=0.5)], [0, 0])
     assert (everyone == 1).all()
@@ -92,6 +101,8 @@ def test_inputs_are_dropped_from_a_stream_of_their_own() -> None:
     assert not np.array_equal(hidden, inputs)
     assert np.array_equal(inputs[1], inputs[0])
     assert np.array_equal(alone.draw(1, 12)[0], inputs[0])
+    alone.begin(4)
+    assert not np.array_equal(alone.draw(1, 12)[0], inputs[0]), "an epoch like the one before"
 
 
 def test_each_replica_drops_inputs_of_its_own_and_scales_the_rest() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nnexp.arrays import Floats
 from nnexp.network.clipping import Clip
 from nnexp.network.constraints import MaxNorm
-from nnexp.network.groups import Group, group_rows
+from nnexp.network.groups import Group, Piece, group_rows
 from nnexp.network.layout import Layout
 from nnexp.network.optimizers import (
     OPTIMIZERS,
@@ -195,6 +195,29 @@ def test_a_long_training_keeps_to_the_formula_from_any_first_step() -> None:
         whole.prepare(1, first + 2, 10_000, np.dtype("float64"))
         for mine, all_of_them in zip(group.prepared, whole.prepared, strict=True):
             assert np.array_equal(mine, all_of_them[-3:])
+
+
+def test_nadam_forgets_the_products_of_mu_only_where_they_are_not_felt() -> None:
+    t = np.arange(1, 601, dtype=float)
+    mu, eps = 0.9 * (1 - 0.5 * 0.96 ** (t * 0.004)), 1e-12
+    (group,) = group_rows([NAdam(lr=1.0, beta1=0.9, momentum_decay=0.004, eps=eps)], [Constant()])
+    group.prepare(1, 600, 600, np.dtype("float64"))
+    of_grad = group.prepared[3] / (group.prepared[2] / eps)  # without the correction of v
+    np.testing.assert_allclose(of_grad, (1 - mu) / (1 - np.cumprod(mu)), rtol=1e-13)
+
+
+def test_slots_lose_what_has_almost_decayed_to_denormal_numbers_and_nothing_else() -> None:
+    (group,) = group_rows([Adam()], [Constant()])
+    group.prepare(61, 60, 120, np.dtype("float32"))
+    assert [step for step in range(60) if group.forgets(step)] == [39]  # the 100th step
+    M = np.array([[0, 1e-37, -1e-37, 1e-30, -1e-30, 1, -1]], np.float32)
+    V = np.abs(M)
+    theta, grad, spare = np.zeros((3, 1, 7), np.float32)
+    group.move(38, Piece(slice(0, 1), theta, grad, (M, V), spare))
+    assert np.count_nonzero(M) == np.count_nonzero(V) == 6
+    group.move(39, Piece(slice(0, 1), theta, grad, (M, V), spare))
+    assert np.sign(M).tolist() == [[0, 0, 0, 1, -1, 1, -1]]
+    assert np.sign(V).tolist() == [[0, 0, 0, 1, 1, 1, 1]]
 
 
 # what a schedule and dead units ask of all

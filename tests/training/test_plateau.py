@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nnexp.data.prepared import prepare
-from nnexp.network.optimizers import SGD, Adam
+from nnexp.network.optimizers import SGD, Adam, Muon, Optimizer
 from nnexp.network.schedules import ReduceOnPlateau, Schedule, Times
 from nnexp.testing.contracts import assert_alone, assert_equal_numbers, assert_slices, numbers
 from nnexp.testing.trials import overfitting
@@ -31,10 +31,11 @@ class Given(Schedule):
         return np.array(self.of_epoch)[np.floor(time + 1e-9).astype(int)]
 
 
+@pytest.mark.parametrize("optimizer", [SGD(lr=0.5), Muon(adamw_lr=0.002)], ids=["sgd", "muon"])
 @pytest.mark.parametrize("record_every", [1, 2])
-def test_lr_falls_after_what_was_recorded(record_every: int) -> None:
+def test_lr_falls_after_what_was_recorded(record_every: int, optimizer: Optimizer) -> None:
     training = Training(epochs=7, batch_size=16, dtype="float64", record_every=record_every)
-    trial = overfitting(training=training, optimizer=SGD(lr=0.5), schedule=EAGER)
+    trial = overfitting(training=training, optimizer=optimizer, schedule=EAGER)
     known = {1: (1.0, 1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125), 2: (1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125)}
     watched, given = train([trial, replace(trial, schedule=Given(of_epoch=known[record_every]))])
     assert_equal_numbers(numbers(watched), numbers(given), "a training whose lr falls on a plateau")
