@@ -10,11 +10,13 @@ import pytest
 from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
 from nnexp.data.prepared import from_arrays, prepare
-from nnexp.data.sources import Blobs, Linnerud
-from nnexp.network.losses import LOSSES, CrossEntropy
+from nnexp.data.sources import Blobs, Linnerud, Moons
+from nnexp.network.architecture import MLP
+from nnexp.network.losses import LOSSES, BinaryCrossEntropy, CrossEntropy
 from nnexp.network.optimizers import SGD
 from nnexp.network.penalties import L2
 from nnexp.network.stack import predict
+from nnexp.testing.contracts import assert_alone
 from nnexp.testing.trials import multi_label, regression, small, suited
 from nnexp.training import Objective, Training, train
 from nnexp.training.answers import Scale, Sums
@@ -81,6 +83,43 @@ def test_an_epochs_cost_is_the_mean_over_its_batches_weighted_by_examples_each_b
     assert result.last is not None
     for name, values in start.items():
         np.testing.assert_allclose(result.last[name], values, rtol=1e-12)
+
+
+def test_a_penalty_counts_in_the_cost_as_often_as_there_are_steps() -> None:
+    training = Training(epochs=1, batch_size=16, dtype="float64")  # 16, 16 and 4 of 36 examples
+    (result,) = train([small(optimizer=SGD(lr=1e-30), l2=L2(strength=2.0), training=training)])
+    assert result.last is not None
+    squares = sum((values**2).sum() for name, values in result.last.items() if name[0] == "W")
+    paid = result.history["train/cost"][0] - result.history["train/loss"][0]
+    assert paid == pytest.approx(3 * squares / 36, rel=1e-9)
+
+
+def test_one_logit_learns_the_probability_of_the_second_class() -> None:
+    p = np.linspace(0.1, 0.8, 8)
+    data = from_arrays((np.zeros((8, 2)), np.stack([1 - p, p], axis=1)), classes=2, dtype="float64")
+    trial = small(
+        architecture=MLP(hidden=()),
+        loss=BinaryCrossEntropy(),
+        objective=Objective(metric="train/acc"),
+        optimizer=SGD(lr=1e-30),
+        training=Training(epochs=1, batch_size="full", dtype="float64"),
+    )
+    (result,) = train([trial], data, initial=[{"W1": np.zeros((1, 2)), "b1": np.ones(1)}])
+    expected = np.mean(np.log1p(np.exp(1.0)) - p)
+    assert result.history["train/loss"][0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_balanced_classes_are_those_of_each_replicas_own_division() -> None:
+    rng = np.random.default_rng(0)
+    data = prepare(Moons(examples=60, split_seed="trial"), [0, 1], "float32")
+    assert data.labels is not None
+    ones, zeros = np.flatnonzero(data.labels == 1), np.flatnonzero(data.labels == 0)
+    for seed, (many, few) in enumerate(((ones, zeros), (zeros, ones))):
+        division = data.divisions[seed]
+        split = replace(division.split, train=rng.permutation(np.concatenate([many[:20], few[:5]])))
+        data.divisions[seed] = replace(division, split=split)
+    trial = small(dataset=Moons(examples=60, split_seed="trial"), loss=CrossEntropy(class_weight="balanced"))
+    assert_alone([trial, replace(trial, seed=1)], data)
 
 
 def test_the_norm_of_the_weights_leaves_out_biases() -> None:
