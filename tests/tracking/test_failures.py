@@ -21,7 +21,7 @@ SLOW = (
     "architecture.hidden=[16]",
     "training.epochs=60",
     "optimizer=sgd,adam",
-    "training.batch_size=8,64",
+    "training.batch_size=4,64",
     "seed=0,1",
     "executor.workers=2",
 )
@@ -94,8 +94,7 @@ def assert_whole(root: Path, control: Path) -> None:
         assert same.items() <= runs[run.data.tags["nnexp.key"]].data.metrics.items()
 
 
-def test_after_the_process_group_is_killed_the_same_command_does_what_is_missing(tmp_path: Path, control: Path) -> None:
-    root = tmp_path / "runs"
+def test_after_the_process_group_is_killed_the_same_command_does_what_is_missing(root: Path, control: Path) -> None:
     process = start(root, *SLOW)
     wait_for(finished_trials(root) > 0 for _ in iter(int, 1))
     time.sleep(0.3)
@@ -122,9 +121,9 @@ def alive(pid: int) -> bool:
     return bool(out) and not out.startswith("Z")
 
 
-def test_workers_end_when_only_their_parent_is_killed(tmp_path: Path) -> None:
-    process = start(tmp_path / "runs", *SLOW, "training.record_every=1000", "training.epochs=200000")
-    wait_for(len(children(process.pid)) >= 2 and finished_plan(tmp_path / "runs") for _ in iter(int, 1))
+def test_workers_end_when_only_their_parent_is_killed(root: Path) -> None:
+    process = start(root, *SLOW, "training.record_every=1000", "training.epochs=200000")
+    wait_for(len(children(process.pid)) >= 2 and finished_plan(root) for _ in iter(int, 1))
     time.sleep(1)
     workers = children(process.pid)
     process.kill()
@@ -137,10 +136,7 @@ def finished_plan(root: Path) -> bool:
     return any(root.glob("sweeps/*/plan.json"))
 
 
-def test_ctrl_c_exits_with_130_leaves_no_run_running_and_the_same_command_goes_on(
-    tmp_path: Path, control: Path
-) -> None:
-    root = tmp_path / "runs"
+def test_ctrl_c_exits_with_130_leaves_no_run_running_and_the_same_command_goes_on(root: Path, control: Path) -> None:
     process = start(root, *SLOW)
     wait_for(finished_trials(root) > 0 for _ in iter(int, 1))
     os.killpg(process.pid, signal.SIGINT)
@@ -155,8 +151,7 @@ def test_ctrl_c_exits_with_130_leaves_no_run_running_and_the_same_command_goes_o
     assert_whole(root, control)
 
 
-def test_a_killed_worker_is_one_clear_line_and_the_same_command_goes_on(tmp_path: Path, control: Path) -> None:
-    root = tmp_path / "runs"
+def test_a_killed_worker_is_one_clear_line_and_the_same_command_goes_on(root: Path, control: Path) -> None:
     process = start(root, *SLOW)
     wait_for(finished_trials(root) > 0 for _ in iter(int, 1))
     for pid in children(process.pid):
@@ -170,8 +165,7 @@ def test_a_killed_worker_is_one_clear_line_and_the_same_command_goes_on(tmp_path
     assert_whole(root, control)
 
 
-def test_without_a_store_training_goes_on_and_the_same_command_delivers_later(tmp_path: Path) -> None:
-    root = tmp_path / "runs"
+def test_without_a_store_training_goes_on_and_the_same_command_delivers_later(root: Path) -> None:
     small = ("-m", "sweep.name=later", "training.epochs=2", "architecture.hidden=[4]", "seed=0,1")
     impatient = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
     failed = nnexp_run(root, *small, "tracking.uri=http://127.0.0.1:9", **impatient)

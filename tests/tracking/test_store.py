@@ -13,22 +13,22 @@ from nnexp.tracking.store import open_store, store_uri
 
 @pytest.mark.parametrize(("given", "after"), [(None, "true"), ("false", "false")])
 def test_telemetry_is_off_unless_the_user_turns_it_on(
-    given: str | None, after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    given: str | None, after: str, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", given or "")
     if given is None:
         monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
-    open_store(f"sqlite:///{tmp_path / 'mlflow.db'}", "nnexp", tmp_path)
+    open_store(f"sqlite:///{root / 'mlflow.db'}", "nnexp", root)
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == after
 
 
-def test_a_deleted_experiment_is_one_clear_line(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    client, experiment = open_store(uri, "mine", tmp_path)
+def test_a_deleted_experiment_is_one_clear_line(root: Path) -> None:
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    client, experiment = open_store(uri, "mine", root)
     client.delete_experiment(experiment)
     with pytest.raises(TrackingError, match="experiment 'mine' is deleted: restore it or choose another"):
-        open_store(uri, "mine", tmp_path)
+        open_store(uri, "mine", root)
 
 
 def test_a_kind_of_store_that_mlflow_cannot_write_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
