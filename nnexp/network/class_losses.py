@@ -236,6 +236,7 @@ class Hinge(LossOfClasses):
     name: ClassVar[str] = "hinge"
     target_kind: ClassVar[TargetKind] = "labels"
     output: ClassVar[str | None] = "identity"
+    takes_probabilities: ClassVar[bool] = False
     margin: float = 1.0
 
     def __post_init__(self) -> None:

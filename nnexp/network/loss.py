@@ -70,11 +70,13 @@ class Loss(Component):
     """The mean of l(z, y) over the examples of a mini-batch, by their weights if they have some: sum w l / sum w.
 
     `output` is the activation that turns raw outputs into predictions where the loss fixes it, else None.
+    `takes_probabilities`: whether classes may come as probabilities instead of labels.
     Shapes: Z (K, n, B), desk.losses and desk.scores (K, B).
     """
 
     target_kind: ClassVar[TargetKind]
     output: ClassVar[str | None] = None
+    takes_probabilities: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the hyperparameters."""

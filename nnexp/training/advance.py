@@ -113,11 +113,11 @@ def _finish(problem: Problem, state: State, log: _Log) -> None:
 
     What becomes of them are views of the state's arrays, which are nobody else's from here on.
     """
-    for row, final in enumerate(judge_best(problem, state)):
-        summary = _best(state, row, log.names) | final.summary
+    for row, verdict in enumerate(judge_best(problem, state)):
+        summary = _best(state, row, log.names) | verdict.summary
         if state.epoch < problem.training.epochs:
             summary["epoch_stopped"] = float(state.epoch)
-        log.end(state, row, replace(_end(state, row, "finished", summary), confusion=final.confusion))
+        log.end(state, row, replace(_end(state, row, "finished", summary), confusion=verdict.confusion))
 
 
 def _end(state: State, row: int, outcome: Outcome, summary: dict[str, float]) -> End:

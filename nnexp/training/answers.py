@@ -8,17 +8,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from nnexp.arrays import Flags, Floats
+from nnexp.arrays import Flags, Floats, Integers
 from nnexp.network.activations import sigmoid
 from nnexp.network.losses import Targets
 from nnexp.network.stack import Blueprint
 
 Float64s = NDArray[np.float64]
-Whole = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class Scale:
+class ValueScale:
     """What turns errors of standardised values into those of the values as they came, for each value, (n, K).
 
     spread: standard deviation by which values were divided. variation: sum of squared deviations of the standardised
@@ -40,7 +39,7 @@ class Sums:
     losses: Float64s
     squares: Float64s
     examples: int
-    scale: Scale | None = None
+    scale: ValueScale | None = None
     weight: Float64s | None = None
 
     @property
@@ -72,13 +71,13 @@ class Answers:
     classes: int
 
     @cached_property
-    def labels(self) -> Whole:
+    def labels(self) -> Integers:
         """The true classes, (K, m)."""
         assert self.truth.labels is not None
         return np.asarray(self.truth.labels, np.intp)
 
     @cached_property
-    def predicted(self) -> Whole:
+    def predicted(self) -> Integers:
         """The predicted classes as losses score them, (K, m): the first largest output, or the only one's sign."""
         return np.asarray(self.Z[:, 0] > 0 if self.Z.shape[1] == 1 else self.Z.argmax(axis=1), np.intp)
 
@@ -101,7 +100,7 @@ class Answers:
         return P
 
     @cached_property
-    def confusion(self) -> Whole:
+    def confusion(self) -> Integers:
         """How many examples of each class (rows) were taken for each class (columns), (K, C, C)."""
         K, C = len(self.Z), self.classes
         cells = (np.arange(K)[:, None] * C + self.labels) * C + self.predicted

@@ -92,7 +92,7 @@ def train(
                 last=None if end.last is None else layout.unpack(end.last),
                 average=layout.unpack(end.average) if end.average.size else None,
                 costs=counts(problem, place, end.epoch) | observed.spent.of(place),
-                confusion={part: np.array(counts, np.intp) for part, counts in end.confusion.items()},
+                confusion={part: np.array(cells, np.intp) for part, cells in end.confusion.items()},
                 blueprint=problem.blueprint,
             )
         )

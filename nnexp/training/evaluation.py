@@ -11,7 +11,7 @@ from nnexp.arrays import Floats, Integers
 from nnexp.data.splits import Part
 from nnexp.network.losses import assess
 from nnexp.network.stack import Pass
-from nnexp.training.answers import Answers, Float64s, Sums, Whole
+from nnexp.training.answers import Answers, Float64s, Sums
 from nnexp.training.feed import Blocks
 from nnexp.training.metrics import AVERAGED, METRICS, Thorough, judge
 from nnexp.training.state import Problem, State, final_metrics, has_part, is_defined, keeps_averages
@@ -35,7 +35,7 @@ class Evaluation:
     def __init__(self, problem: Problem, alive: Integers, theta: Floats, part: Part, more: Sequence[str] = ()) -> None:
         self.problem, self.theta = problem, theta
         self._more = {name: metric() for name in more if issubclass(metric := METRICS[name], Thorough)}
-        self.confusion: Whole | None = None
+        self.confusion: Integers | None = None
         K, examples = len(alive), len(getattr(problem.data.division(problem.replicas[0].seed).split, part))
         count = -(-K // _height(problem, examples, answers=bool(self._more)))
         height = -(-K // count)
@@ -100,7 +100,7 @@ def _height(problem: Problem, examples: int, *, answers: bool) -> int:
 
 
 @dataclass
-class Final:
+class Verdict:
     """What a replica's best parameters are worth: all metrics of the validation and the test part that there are.
 
     summary: `val/…_best` and `test/…`. confusion: by part, rows are true classes and columns predicted ones.
@@ -115,21 +115,21 @@ class Final:
         self.summary |= {pattern.format(prefix, name): value for name, value in values.items()}
 
 
-def judge_best(problem: Problem, state: State) -> list[Final]:
+def judge_best(problem: Problem, state: State) -> list[Verdict]:
     """Return what the best parameters of a state's replicas are worth, and the averages of those that keep such.
 
     A metric that a part's labels leave undefined is left out.
     """
-    finals, averages = [Final() for _ in state.alive], keeps_averages(problem)
+    verdicts, averages = [Verdict() for _ in state.alive], keeps_averages(problem)
     sets = {"": state.best_theta, **({AVERAGED: state.best_averages} if averages else {})}
     parts: tuple[Part, ...] = ("validation", "test")
     for prefix, part in ((prefix, part) for prefix in sets for part in parts if has_part(problem, part)):
         evaluation = Evaluation(problem, state.alive, sets[prefix], part, final_metrics(problem))
         judged = evaluation.judge()
-        for row, (position, final) in enumerate(zip(state.alive.tolist(), finals, strict=True)):
+        for row, (position, verdict) in enumerate(zip(state.alive.tolist(), verdicts, strict=True)):
             seed = problem.replicas[position].seed
             known = [name for name in judged if is_defined(problem, seed, part, name)]
-            final.add(part, prefix, {name: float(judged[name][row]) for name in known})
+            verdict.add(part, prefix, {name: float(judged[name][row]) for name in known})
             if evaluation.confusion is not None and not prefix:
-                final.confusion[part] = evaluation.confusion[row].tolist()
-    return finals
+                verdict.confusion[part] = evaluation.confusion[row].tolist()
+    return verdicts

@@ -12,7 +12,7 @@ from nnexp.arrays import Floats, Integers
 from nnexp.data.splits import Part
 from nnexp.network.losses import LossOfClasses, Targets
 from nnexp.randomness import Purpose, stream
-from nnexp.training.answers import Scale
+from nnexp.training.answers import ValueScale
 from nnexp.training.state import Problem, Replica
 
 
@@ -110,7 +110,7 @@ class Reader:
         """Return what each source reads (S, …) as what each replica reads (K, …)."""
         return values if self.sources == len(self.readers) else values[self.readers]
 
-    def scale_of(self, part: Part) -> Scale | None:
+    def scale_of(self, part: Part) -> ValueScale | None:
         """Return what rmse and r2 of a part need; None for classes."""
         if self.data.values is None or self.data.classes == 0:
             return None
@@ -118,7 +118,7 @@ class Reader:
         values = self.data.values.reshape(len(self.data.rows), -1)
         found = [values[getattr(division.split, part)] for division in self.divisions]
         variation = np.array([((each - each.mean(axis=0)) ** 2).sum(axis=0) for each in found]) / spread**2
-        return Scale(spread[self.readers].T, variation[self.readers].T)
+        return ValueScale(spread[self.readers].T, variation[self.readers].T)
 
     def indices(self, part: Part) -> Integers:
         """Return the examples of a part, (S, m)."""

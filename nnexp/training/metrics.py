@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.arrays import Flags, Integers
-from nnexp.training.answers import Answers, Float64s, Scale, Sums, gives_probabilities
+from nnexp.training.answers import Answers, Float64s, Sums, ValueScale, gives_probabilities
 
 Direction = Literal["maximize", "minimize"]
 
@@ -125,7 +125,7 @@ def _over_values(each: Float64s) -> Float64s:
     return _mean(each.T)
 
 
-def _scale(sums: Sums) -> Scale:
+def _scale(sums: Sums) -> ValueScale:
     assert sums.scale is not None
     return sums.scale
 

@@ -29,13 +29,12 @@ from nnexp.training.metrics import (
     METRICS,
     NORMS,
     REGRESSION,
+    Direction,
     applicable,
     direction_of,
     raw,
 )
 from nnexp.training.stopping import EarlyStopping
-
-Direction = Literal["maximize", "minimize"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +137,26 @@ class TrialConfig:
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", ">= 0", self.seed)
-        self.dropout.keeps(len(self.architecture.hidden))
-        if self.normalization.scales and not self.architecture.hidden:
-            raise ConfigError(f"normalization {self.normalization.name!r} needs a hidden layer, but hidden is []")
-        self.architecture.output_for(self.loss)
         warmup, epochs = self.schedule.warmup, self.training.epochs
         require(warmup < epochs, "schedule.warmup", f"< training.epochs ({epochs})", warmup)
-        if self.optimizer.rest is not None and not self.architecture.hidden:
+        self._check_layers()
+        self._check_targets()
+        self._check_metrics()
+
+    def _check_layers(self) -> None:
+        """Raise ConfigError if something that is set does not fit the network's layers."""
+        hidden = self.architecture.hidden
+        self.dropout.keeps(len(hidden))
+        if self.normalization.scales and not hidden:
+            raise ConfigError(f"normalization {self.normalization.name!r} needs a hidden layer, but hidden is []")
+        if self.optimizer.rest is not None and not hidden:
             raise ConfigError(f"optimizer {self.optimizer.name!r} moves hidden layers' weights, but there are none")
+        self.architecture.output_for(self.loss)
+        if self.architecture.output == "softmax" and self._outputs == 1:
+            raise ConfigError("architecture.output must not be softmax where there is one output: it would always be 1")
+
+    def _check_targets(self) -> None:
+        """Raise ConfigError if the loss does not learn what the dataset has."""
         classes, kind, name = self.dataset.classes, self.loss.target_kind, self.loss.name
         if kind != "values" and classes is None:
             raise ConfigError(f"loss {name!r} learns classes, but dataset {self.dataset.name!r} is a regression")
@@ -158,9 +169,6 @@ class TrialConfig:
             require(len(given) == classes, "loss.class_weight", f"a number for each of {classes} classes", list(given))
         if kind == "binary" and classes != 2:
             raise ConfigError(f"loss {name!r} learns two classes, but dataset {self.dataset.name!r} has {classes}")
-        if self.architecture.output == "softmax" and self._outputs == 1:
-            raise ConfigError("architecture.output must not be softmax where there is one output: it would always be 1")
-        self._check_metrics()
 
     def _check_metrics(self) -> None:
         """Raise ConfigError if a metric that is asked for does not apply."""

@@ -69,8 +69,8 @@ def _check_data(trials: Sequence[TrialConfig], data: Data) -> None:
         raise UsageError(
             f"dataset {shared.dataset.name!r} has {shared.dataset.classes} classes, the data {data.classes}"
         )
-    if data.probabilities is not None and shared.loss.name == "hinge":
-        raise UsageError("loss 'hinge' learns labels, but the data have probabilities of classes")
+    if data.probabilities is not None and not shared.loss.takes_probabilities:
+        raise UsageError(f"loss {shared.loss.name!r} learns labels, but the data have probabilities of classes")
     if data.rows.dtype != shared.training.dtype:
         raise UsageError(f"training.dtype is {shared.training.dtype}, but the data are {data.rows.dtype}")
     missing = sorted({trial.seed for trial in trials} - set(data.divisions))

@@ -27,7 +27,7 @@ from nnexp.network.stack import Blueprint
 from nnexp.testing.contracts import assert_alone, assert_equal_numbers, assert_rejected, numbers
 from nnexp.testing.trials import regression, small, suited
 from nnexp.training import Objective, Training, evaluation, train
-from nnexp.training.answers import Answers, Scale, Sums
+from nnexp.training.answers import Answers, Sums, ValueScale
 from nnexp.training.metrics import (
     CHEAP,
     METRICS,
@@ -149,7 +149,7 @@ def test_the_confusion_is_what_scikit_learn_says(part: tuple[Any, Any, int]) -> 
 def test_the_mean_absolute_error_is_in_the_values_own_units(spread: float) -> None:
     rng = np.random.default_rng(0)
     Z, values = rng.normal(size=(3, 1, 50)), rng.normal(size=(3, 1, 50))
-    sums = Sums(np.zeros(3), np.zeros((1, 3)), 50, Scale(np.full((1, 3), spread), np.ones((1, 3))))
+    sums = Sums(np.zeros(3), np.zeros((1, 3)), 50, ValueScale(np.full((1, 3), spread), np.ones((1, 3))))
     blueprint = Blueprint((1, 1), (), None, MeanSquaredError(), "float64")
     found = METRICS["mae"]().of_answers(Answers(sums, blueprint, Z, Targets(None, values), 0))  # type: ignore[attr-defined]
     expected = [oracle.mean_absolute_error(v[0] * spread, a[0] * spread) for a, v in zip(Z, values, strict=True)]
@@ -159,7 +159,7 @@ def test_the_mean_absolute_error_is_in_the_values_own_units(spread: float) -> No
 @pytest.mark.parametrize("errors", [[0.0, 0.0], [1.0, 2.0]])
 def test_r2_of_values_that_are_all_the_same_is_what_scikit_learn_says(errors: list[float]) -> None:
     scores = np.array([np.square(errors).sum()])
-    found = judge(Sums(scores, scores[None], 2, Scale(np.ones((1, 1)), np.zeros((1, 1)))))["r2"]
+    found = judge(Sums(scores, scores[None], 2, ValueScale(np.ones((1, 1)), np.zeros((1, 1)))))["r2"]
     assert found.tolist() == [oracle.r2_score([3.0, 3.0], np.add(3.0, errors))]
 
 

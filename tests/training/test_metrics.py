@@ -19,7 +19,7 @@ from nnexp.network.stack import predict
 from nnexp.testing.contracts import assert_alone
 from nnexp.testing.trials import multi_label, regression, small, suited
 from nnexp.training import Objective, Training, train
-from nnexp.training.answers import Scale, Sums
+from nnexp.training.answers import Sums, ValueScale
 from nnexp.training.metrics import CLASSIFICATION, REGRESSION, judge
 
 
@@ -29,7 +29,7 @@ def test_classes_are_judged_by_loss_and_accuracy() -> None:
 
 
 def test_values_are_judged_in_the_units_they_came_in() -> None:
-    scale = Scale(spread=np.array([[10.0]]), variation=np.array([[8.0]]))
+    scale = ValueScale(spread=np.array([[10.0]]), variation=np.array([[8.0]]))
     found = judge(Sums(np.array([3.0]), np.array([[4.0]]), 4, scale))
     assert {name: values.tolist() for name, values in found.items()} == {"loss": [0.75], "rmse": [10.0], "r2": [0.5]}
 

@@ -17,7 +17,7 @@ HELP = "A trial's numbers moved. If on purpose: raise NUMERICS_VERSION, then run
 
 def test_the_trajectories_belong_to_this_version_of_the_numerics() -> None:
     assert STORED["numerics_version"] == NUMERICS_VERSION, "run python -m tests.goldens.make"
-    assert list(STORED["trajectories"]) == list(cases())
+    assert list(STORED["trajectories"]) == list(cases()), "run python -m tests.goldens.make for what is new"
 
 
 @pytest.mark.parametrize("name", sorted(STORED["trajectories"]))
