@@ -42,7 +42,7 @@ class InvertedDropout(Dropout):
     Args: keep: probability that a unit stays, in [2^-16, 1]; one for all hidden layers or one a layer. 1 is off.
     input_keep: the same for each input.
     Raises: ConfigError if a probability is out of range, or there is not one a layer.
-    Source: Srivastava et al. 2014, section 10 (scaled while training). keep is rounded to a multiple of 2^-16.
+    Source: Srivastava et al. 2014, section 10 (scaled while training). keep is rounded to a multiple of 2^-16, drawn and scaled by.
     """
 
     name: ClassVar[str] = "inverted"
@@ -125,8 +125,9 @@ class Mask:
         self.fates, self.layer = fates, layer
         keep = fates.keep[:, layer].reshape(-1, 1, 1)
         # a draw up to the threshold stays; at keep = 1 all do
-        self.threshold = (np.round(keep * LEVELS) - 1).astype(np.uint16)
-        self.scale: Floats = (1 / keep).astype(dtype)
+        levels = np.round(keep * LEVELS)
+        self.threshold = (levels - 1).astype(np.uint16)
+        self.scale: Floats = (LEVELS / levels).astype(dtype)
         self.stays: Flags = np.empty(shape, np.bool_)
         self.kept: Floats = np.empty(shape, dtype)
 
