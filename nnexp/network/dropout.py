@@ -42,7 +42,7 @@ class InvertedDropout(Dropout):
     Args: keep: probability that a unit stays, in [2^-16, 1]; one for all hidden layers or one a layer. 1 is off.
     input_keep: the same for each input.
     Raises: ConfigError if a probability is out of range, or there is not one a layer.
-    Source: Srivastava et al. 2014, section 10 (scaled while training). keep is rounded to a multiple of 2^-16, drawn and scaled by.
+    Source: Srivastava et al. 2014, section 10 (scaled while training). keep is taken to the nearest multiple of 2^-16.
     """
 
     name: ClassVar[str] = "inverted"
