@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnexp.clock import Clock
-from nnexp.errors import TrackingError
-from nnexp.screen import Ticker, how_to_look, say, seconds_line, show_leaderboard, show_trial, shown_path
+from nnexp.errors import TrackingError, UsageError
+from nnexp.screen import (
+    Ticker,
+    agrees,
+    how_to_look,
+    say,
+    seconds_line,
+    show_leaderboard,
+    show_plan,
+    show_trial,
+    shown_path,
+)
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,16 +43,20 @@ def run_single(config: DictConfig) -> None:
     clock = Clock()
     plain = resolve(unresolved(config))
     trial, settings = build_trial(plain), build_run(plain)
+    sweep = settings.sweep.without_a_sweep()
     uri = store_uri(settings.tracking.uri, _root(settings))
     clock.lap("start")
-    plan, data = make_plan(settings.sweep.name or _experiment(config) or "adhoc", [(trial, {})])
+    plan, data = make_plan(sweep.name or _experiment(config) or "adhoc", [(trial, {})])
     clock.lap("data")
-    _Run(plan, data, settings, clock, uri=uri, single=True).run()
+    if sweep.dry_run:
+        _preview(plan, data, settings)
+    else:
+        _Run(plan, data, settings, clock, uri=uri, single=True).run()
 
 
 def run_sweep(composer: Composer, overrides: Sequence[str]) -> None:
     """Train every combination that overrides in Hydra's grammar name, and print the leaderboard."""
-    from nnexp.config.build import build_run, build_trial
+    from nnexp.config.build import build_run, build_trials
     from nnexp.config.grid import assignments, expand
     from nnexp.sweeps.plan import make_plan
     from nnexp.tracking.store import store_uri
@@ -48,14 +64,52 @@ def run_sweep(composer: Composer, overrides: Sequence[str]) -> None:
     clock = Clock()
     clock.lap("start")
     grid = expand(composer, overrides)
-    configs = [(build_trial(point.plain), dict(assignments(point.chosen))) for point in grid.points]
-    settings = build_run(grid.points[0].plain)
+    settings = build_run(grid.run_time)
+    chosen = [dict(assignments(point.chosen)) for point in grid.points]
+    configs = list(zip(build_trials(point.plain for point in grid.points), chosen, strict=True))
     uri = store_uri(settings.tracking.uri, _root(settings))
     clock.lap("compose")
-    axes = {axis.name: [text.partition("=")[2] for text in axis.texts] for axis in grid.axes}
-    plan, data = make_plan(settings.sweep.name or grid.experiment or "adhoc", configs, overrides, axes)
+    name = settings.sweep.name or grid.experiment or "adhoc"
+    plan, data = make_plan(name, configs, overrides, grid.axes, [asdict(each) for each in grid.accounts])
     clock.lap("data")
+    most = settings.sweep.max_trials
+    if most is not None and len(plan.trials) > most:
+        raise UsageError(f"sweep.max_trials is {most}, but the sweep has {len(plan.trials)} trials")
+    if settings.sweep.dry_run:
+        _preview(plan, data, settings)
+        return
+    _confirm(plan, settings)
     _Run(plan, data, settings, clock, uri=uri, single=False).run()
+
+
+def _preview(plan: Plan, data: dict[Any, Any], settings: RunSettings) -> None:
+    """Say what a plan would do; nothing is started and nothing is created."""
+    from nnexp.sweeps.estimate import estimate
+
+    show_plan(plan, estimate(plan, data, _workers(settings)))
+
+
+def _confirm(plan: Plan, settings: RunSettings) -> None:
+    """Ask whether a large sweep is meant, unless it was started before. Raises: UsageError if it is not."""
+    most, trials = settings.sweep.confirm_above, len(plan.trials)
+    if most is None or trials <= most or (_folder(plan, settings) / "plan.json").exists():
+        return
+    told = f"sweep {plan.id} has {trials} trials, more than sweep.confirm_above={most}"
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(f"{told}: start it with sweep.confirm_above={trials}, or look with sweep.dry_run=true")
+    if not agrees(f"{told}: start it?"):
+        raise UsageError(f"{told}; it was not started")
+
+
+def _workers(settings: RunSettings) -> int:
+    from nnexp.sweeps.workers import cores
+
+    workers = settings.executor.workers
+    return cores() if workers == "auto" else int(workers)
+
+
+def _folder(plan: Plan, settings: RunSettings) -> Path:
+    return _root(settings) / "sweeps" / plan.id
 
 
 def _root(settings: RunSettings) -> Path:
@@ -79,7 +133,7 @@ class _Run:
 
         self.plan, self.settings, self.clock, self.single = plan, settings, clock, single
         self.root, self.uri = _root(settings), uri
-        self.folder = self.root / "sweeps" / plan.id
+        self.folder = _folder(plan, settings)
         self.prepared = data
         self.ledger = Ledger(self.root / "ledger.db")
         self.results: dict[str, TrialResult] = {}
@@ -117,10 +171,8 @@ class _Run:
     def _train(self, pending: Sequence[Trial]) -> None:
         from nnexp.sweeps.execution import execute
         from nnexp.sweeps.grouping import group
-        from nnexp.sweeps.workers import cores
 
-        workers = self.settings.executor.workers
-        count = cores() if workers == "auto" else int(workers)
+        count = _workers(self.settings)
         data = self._stored({trial.data_key for trial in pending})
         stacks = group(pending, data, count)
         self._say_what_is_to_do(pending, [len(stack) for stack in stacks], count)
@@ -215,7 +267,10 @@ class _Run:
     def _say_what_is_to_do(self, pending: Sequence[Trial], widths: Sequence[int], workers: int) -> None:
         if not self.single:
             trials, configurations = len(self.plan.trials), len(self.plan.configurations)
-            merged = f", {self.plan.merged} repeated combinations merged" if self.plan.merged else ""
+            removed = sum(sum(made["removed"].values()) for made in self.plan.made)
+            repeated = self.plan.merged + sum(made["collapsed"] for made in self.plan.made)
+            merged = f", {removed} combinations removed" if removed else ""
+            merged += f", {repeated} repeated combinations merged" if repeated else ""
             say(f"sweep {self.plan.id}: {trials} trials of {configurations} configurations{merged}")
         if len(pending) < len(self.plan.trials):
             done = len(self.plan.trials) - len(pending)

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     SPLIT = 4
     GENERATE = 5
     INPUT_DROPOUT = 6
+    SAMPLE = 7  # of a sweep's combinations, by sweep.sample_seed
 
 
 def stream(seed: int, purpose: Purpose, *place: int) -> np.random.Generator:

@@ -6,15 +6,16 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what prints help needs no NumPy
+    from nnexp.sweeps.estimate import Estimate
     from nnexp.sweeps.execution import Progress
     from nnexp.sweeps.leaderboard import Row
     from nnexp.sweeps.ledger import TrialResult
-    from nnexp.sweeps.plan import Trial
+    from nnexp.sweeps.plan import Plan, Trial
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -56,6 +57,70 @@ class Ticker:
         """Clear the line that changes."""
         if self._terminal and self._width:
             print("\r" + " " * self._width + "\r", end="", flush=True)
+
+
+def agrees(question: str) -> bool:
+    """Ask a person at the terminal; anything but yes is no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def show_plan(plan: Plan, estimate: Estimate) -> None:
+    """Print what a plan would do and take."""
+    say("dry run: nothing is trained and nothing is created")
+    trials, configurations = len(plan.trials), len(plan.configurations)
+    say(f"sweep {plan.id}: {counted(trials, 'trial')} of {counted(configurations, 'configuration')}")
+    for axis, values in plan.axes.items():
+        say(f"  axis     {axis}: {listed(values)}")
+    for made in plan.made:
+        for line in how_made(made):
+            say(line)
+    if plan.merges:
+        merges = [f"{each.label!r} is {plan.trials[each.into].label!r}" for each in plan.merges]
+        say(f"  merged   {counted(len(merges), 'repeated combination')}: {listed(merges, 3, '; ')}")
+    for stacks in estimate.stacks:
+        sizes, each = "-".join(map(str, stacks.shape)), sorted({*stacks.widths})
+        wide = f"{each[0]} to {each[-1]}" if len(each) > 1 else str(each[0])
+        seconds = f"{duration(stacks.seconds)} of work" + ("" if stacks.calibrated else " by its operations")
+        say(f"  stacks   {len(stacks.widths)} of {wide} on {stacks.dataset}, {sizes}: {seconds}")
+    workers = counted(estimate.workers, "worker")
+    say(f"  time     about {duration(estimate.train_seconds)} of training on {workers}, without starting and MLflow")
+    say(f"  disk     about {estimate.disk_bytes / 1e6:,.1f} MB with a local MLflow")
+
+
+def how_made(made: Mapping[str, Any]) -> Iterator[str]:
+    """Yield how a grid's combinations came about, as lines."""
+    grid = " ".join(f"{key}={value}" for key, value in made["grid"].items())
+    yield f"  grid     {counted(made['combinations'], 'combination')}{f' of {grid}' if grid else ''}"
+    for condition, count in made["absent"].items():
+        yield f"  only_if  {condition}: left out of {counted(count, 'combination')}"
+    if made["collapsed"]:
+        yield f"  merged   {counted(made['collapsed'], 'combination')} that became the same without"
+    for condition, count in made["removed"].items():
+        yield f"  where    {condition}: removed {counted(count, 'combination')}"
+    if made["sampled"]:
+        found, size = made["sampled"]
+        yield f"  sample   {found} of {'endlessly many' if size is None else f'{size:,}'} configurations"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return `1 trial`, `2 trials`."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
+def listed(texts: Sequence[str], most: int = 12, between: str = ", ") -> str:
+    """Return texts one after another, and how many more there are."""
+    more = f"{between}… ({len(texts)})" if len(texts) > most else ""
+    return between.join(texts[:most]) + more
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them."""
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def show_leaderboard(rows: Sequence[Row], top: int = 12) -> None:

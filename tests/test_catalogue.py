@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from nnexp.component import Component, settings
-from nnexp.config.build import TABLES, Executor, Paths, Sweep, Tracking, build, build_run, build_trial, component
+from nnexp.config.build import TABLES, Executor, Paths, Tracking, build, build_run, build_trial, component
 from nnexp.config.compose import conf_folder, resolve, unresolved
+from nnexp.config.sweep import Sweep
 from nnexp.network.activations import ACTIVATIONS
 from nnexp.training import Objective, Training, TrialConfig
 from nnexp.training.metrics import METRICS

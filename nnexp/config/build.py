@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from nnexp.component import Component, Table
+from nnexp.config.sweep import Sweep
 from nnexp.data.sources import DATASETS
 from nnexp.errors import ConfigError, choose, require, unknown_setting
 from nnexp.network.activations import ACTIVATIONS, Activation
@@ -47,6 +48,8 @@ TABLES: Mapping[str, Table[Any]] = {
     "dataset": DATASETS,
 }
 
+GROUPS: Mapping[str, type[Any]] = {"objective": Objective, "training": Training}  # settings without a choice
+
 ACTIVATION_HINT = get_type_hints(MLP)["activation"]  # a component below a component: looked up by name too
 
 
@@ -78,17 +81,6 @@ class Tracking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """What the sweep is called. name: letters, digits, `_`, `-`, `.`; None is the experiment's, else `adhoc`."""
-
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        allowed = self.name is None or (self.name.strip("._-") and all(c.isalnum() or c in "._-" for c in self.name))
-        require(bool(allowed), "sweep.name", "made of letters, digits, '_', '-' and '.'", self.name)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Paths:
     """Where everything is written. root: a folder."""
 
@@ -111,28 +103,67 @@ class RunSettings:
 T = TypeVar("T")
 
 
-def build_trial(plain: Mapping[str, Any]) -> TrialConfig:
+def build_trials(plains: Iterable[Mapping[str, Any]]) -> list[TrialConfig]:
+    """Return the trials of composed configs; what several of them say is built once.
+
+    Raises: ConfigError as build_trial does.
+    """
+    built: dict[tuple[str, str], Any] = {}
+    trials: dict[str, TrialConfig] = {}
+    found = []
+    for plain in plains:
+        said = repr({name: value for name, value in plain.items() if name != "seed"})  # tells 1, 1.0 and True apart
+        if said in trials:
+            found.append(replace(trials[said], seed=_check("seed", int, _given(plain, "seed"))))
+        else:
+            trials[said] = build_trial(plain, built)
+            found.append(trials[said])
+    return found
+
+
+def build_trial(plain: Mapping[str, Any], built: dict[tuple[str, str], Any] | None = None) -> TrialConfig:
     """Return the trial of a composed config, with every `auto` replaced by what it stands for.
 
+    Args: built: components by group and what was said of them, which grows.
     Raises: ConfigError, one line, if anything is missing, unknown, of the wrong type, out of range or contradictory.
     """
     known = {field.name for field in fields(TrialConfig)}
     _reject_unknown("", plain, known | {field.name for field in fields(RunSettings)})
     given = {name: _given(plain, name) for name in known}
-    dataset = component("dataset", given["dataset"])
-    is_regression = dataset.classes is None  # type: ignore[attr-defined]
-    suited = AUTO_LOSSES.get(dataset.classes, "cross_entropy")  # type: ignore[attr-defined]
-    loss = _auto(given["loss"], "name", suited)
-    objective = _auto(given["objective"], "metric", "val/rmse" if is_regression else "val/acc")
-    objective = _auto(objective, "direction", direction_of(str(_mapping("objective", objective).get("metric"))))
-    built = {name: component(name, value) for name, value in given.items() if name in TABLES and name != "loss"}
+    cache = {} if built is None else built
+
+    def once(kind: str, value: Any) -> Any:
+        said = kind, repr(value)
+        if said not in cache:
+            cache[said] = component(kind, value) if kind in TABLES else build(GROUPS[kind], kind, value)
+        return cache[said]
+
+    given |= _autos(given, once("dataset", given["dataset"]))
     trial = TrialConfig(
         seed=_check("seed", int, given["seed"]),
-        objective=build(Objective, "objective", objective),
-        training=build(Training, "training", given["training"]),
-        **built | {"loss": component("loss", loss)},  # type: ignore[arg-type]
+        **{name: once(name, value) for name, value in given.items() if name != "seed"},
     )
     return trial.resolved()
+
+
+def without_auto(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a composed config with the loss and the objective that `auto` stands for, as conditions read it.
+
+    Raises: ConfigError if there is no such dataset.
+    """
+    if "dataset" not in plain or not {"loss", "objective"} <= plain.keys():
+        return dict(plain)
+    return {**plain, **_autos(plain, component("dataset", plain["dataset"]))}
+
+
+def _autos(plain: Mapping[str, Any], dataset: Any) -> dict[str, Any]:
+    """Return loss and objective without `auto`."""
+    objective = _auto(plain["objective"], "metric", "val/rmse" if dataset.classes is None else "val/acc")
+    objective = _auto(objective, "direction", direction_of(str(_mapping("objective", objective).get("metric"))))
+    return {
+        "loss": _auto(plain["loss"], "name", AUTO_LOSSES.get(dataset.classes, "cross_entropy")),
+        "objective": objective,
+    }
 
 
 def build_run(plain: Mapping[str, Any]) -> RunSettings:
@@ -240,6 +271,8 @@ def _words(hint: Any) -> str:
         return " or ".join(map(str, arguments))
     if origin is tuple:
         return {int: "a list of integers", float: "a list of numbers"}.get(arguments[0], "a list")
+    if origin is Mapping:
+        return "settings by name"
     if origin in (Union, types.UnionType):
         return " or ".join(_words(argument) for argument in arguments)
     return str(hint)

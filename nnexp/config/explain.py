@@ -27,6 +27,9 @@ def explain(error: Exception, overrides: Sequence[str], composer: Composer) -> C
 def _line(error: Exception, overrides: Sequence[str], composer: Composer) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
+        key, _, value = error.override.partition("=")
+        if key in ("sweep.where", "++sweep.where"):  # the first thing that everybody types
+            return f"cannot read {error.override!r}: an expression is quoted, as in \"{key}='{value}'\""
         return (
             f"cannot read {error.override!r}: {_first_line(error, after=f'Error parsing override {error.override!r}')}"
         )

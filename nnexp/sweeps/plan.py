@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -59,26 +59,46 @@ class Trial:
 
     def describe(self) -> dict[str, Any]:
         """Return the trial as plain data."""
+        return {**self.about(), "config": self.config.describe()}
+
+    def about(self) -> dict[str, Any]:
+        """Return the trial without its config, as plain data."""
         return {
             "position": self.position,
             "key": self.key,
             "configuration": self.configuration,
             "label": self.label,
             "data": self.data,
-            "config": self.config.describe(),
             **({"components": [asdict(each) for each in self.foreign]} if self.foreign else {}),
         }
 
 
 @dataclass(frozen=True)
+class Merge:
+    """A combination that is the same trial as one before. into: the position of that one."""
+
+    label: str
+    into: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a sweep is to do. The same trials under the same name are the same sweep."""
+    """What a sweep is to do. The same trials under the same name are the same sweep.
+
+    merges: combinations that were the same trial as one before. made: how the combinations of each grid came about.
+    """
 
     name: str
     overrides: tuple[str, ...]
     axes: Mapping[str, Sequence[str]]
     trials: tuple[Trial, ...]
-    merged: int = 0  # combinations that were the same trial as one before
+    merges: tuple[Merge, ...] = ()
+    made: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def merged(self) -> int:
+        """How many combinations were the same trial as one before."""
+        return len(self.merges)
 
     @cached_property
     def hash(self) -> str:
@@ -100,6 +120,9 @@ class Plan:
 
     def describe(self) -> dict[str, Any]:
         """Return the plan as plain data."""
+        return {**self._head(), "trials": [trial.describe() for trial in self.trials]}
+
+    def _head(self) -> dict[str, Any]:
         return {
             "sweep": self.name,
             "hash": self.hash,
@@ -108,9 +131,28 @@ class Plan:
             "code": code_digest(),
             "overrides": list(self.overrides),
             "axes": {key: list(values) for key, values in self.axes.items()},
+            "combinations": list(self.made),
             "merged": self.merged,
-            "trials": [trial.describe() for trial in self.trials],
+            "merges": [asdict(each) for each in self.merges],
         }
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the plan as JSON for people to read: a line for each of a trial's groups.
+
+        Python's own indentation takes ten times as long.
+        """
+        head = json.dumps(self._head(), indent=1, ensure_ascii=False)
+        yield head.removesuffix("\n}") + ',\n "trials": ['
+        shared: dict[tuple[int, ...], str] = {}
+        for number, trial in enumerate(self.trials):
+            same = _settings(trial.config)
+            if same not in shared:
+                described = trial.config.describe()
+                shared[same] = _in_lines({key: described[key] for key in described if key != "seed"}, " " * 4)
+            config = f'"config": {{\n    "seed": {trial.config.seed},\n    {shared[same]}\n   }}'
+            lines = _in_lines(trial.about(), " " * 3)
+            yield f"{',' if number else ''}\n  {{\n   {lines},\n   {config}\n  }}"
+        yield "\n ]\n}\n"
 
     def freeze(self, folder: Path) -> None:
         """Write the plan into the sweep's folder, once, whole or not at all."""
@@ -118,7 +160,7 @@ class Plan:
         if path.exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(self.describe(), indent=1, ensure_ascii=False) + "\n")
+        write_whole(path, self.pieces())
 
 
 def make_plan(
@@ -126,6 +168,7 @@ def make_plan(
     configs: Sequence[tuple[TrialConfig, Mapping[str, str]]],
     overrides: Sequence[str] = (),
     axes: Mapping[str, Sequence[str]] | None = None,
+    made: Sequence[Mapping[str, Any]] = (),
 ) -> tuple[Plan, dict[DataKey, Data]]:
     """Return the plan of some trials, each with what it chose, and the data they read.
 
@@ -141,14 +184,31 @@ def make_plan(
         seeds.setdefault((config.dataset, config.training.dtype), []).append(config.seed)
     data = {key: prepare(key[0], dict.fromkeys(of_key), key[1]) for key, of_key in seeds.items()}
     trials: dict[str, Trial] = {}
+    merges = []
+    identities: dict[tuple[int, ...], _Identity] = {}
     for config, chosen in configs:
-        prepared = data[config.dataset, config.training.dtype]
-        config.initializer.check(config.blueprint(prepared.inputs).layout)
-        used = prepared.division(config.seed).digest
-        key, configuration = keys(config, used)
-        trials.setdefault(key, Trial(len(trials), key, configuration, chosen, config, used, foreign(config)))
-    plan = Plan(name, tuple(overrides), axes or {}, tuple(trials.values()), len(configs) - len(trials))
-    return plan, data
+        prepared, same = data[config.dataset, config.training.dtype], _settings(config)
+        if same not in identities:
+            config.initializer.check(config.blueprint(prepared.inputs).layout)
+            identities[same] = _Identity(config)
+        identity, used = identities[same], prepared.division(config.seed).digest
+        key = identity.key(config.seed, used)
+        trial = Trial(len(trials), key, identity.configuration, chosen, config, used, identity.foreign)
+        first = trials.setdefault(key, trial)
+        if first is not trial:
+            merges.append(Merge(trial.label, first.position))
+    return Plan(name, tuple(overrides), axes or {}, tuple(trials.values()), tuple(merges), tuple(made)), data
+
+
+def _settings(config: TrialConfig) -> tuple[int, ...]:
+    """Return what tells apart configs that do not share all of their settings but the seed, as repeats do."""
+    return tuple(id(value) for name, value in vars(config).items() if name != "seed")
+
+
+def _in_lines(plain: Mapping[str, Any], indent: str) -> str:
+    """Return plain data as JSON, a line for each key."""
+    lines = [f'"{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in plain.items()]
+    return f",\n{indent}".join(lines)
 
 
 def _assignment(key: str, value: str) -> str:
@@ -177,12 +237,23 @@ def keys(config: TrialConfig, data: str) -> tuple[str, str]:
 
     Raises: ConfigError if the source of a component that is not nnexp's own cannot be found.
     """
-    identity = config.identity()
-    sources = {f"{each.kind} {each.name}": each.source for each in foreign(config)}
-    common = {"numerics": NUMERICS_VERSION, **({"sources": sources} if sources else {})}
-    fixed = {name: value for name, value in identity.items() if name != "seed"}
-    key = digest({"config": identity, "data": data, **common})
-    return key, digest({"config": fixed, **common})
+    identity = _Identity(config)
+    return identity.key(config.seed, data), identity.configuration
+
+
+class _Identity:
+    """What repeats of a configuration have in common."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        self.foreign = foreign(config)
+        sources = {f"{each.kind} {each.name}": each.source for each in self.foreign}
+        self._common = {"numerics": NUMERICS_VERSION, **({"sources": sources} if sources else {})}
+        self._fixed = {name: value for name, value in config.identity().items() if name != "seed"}
+        self.configuration = digest({"config": self._fixed, **self._common})
+
+    def key(self, seed: int, data: str) -> str:
+        """Return the key of a repeat."""
+        return digest({"config": {**self._fixed, "seed": seed}, "data": data, **self._common})
 
 
 def digest(plain: Any) -> str:
@@ -199,8 +270,9 @@ def code_digest() -> str:
     return sha.hexdigest()
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file under a temporary name in its folder, then rename it."""
+def write_whole(path: Path, text: str | Iterable[str]) -> None:
+    """Write a file, also in pieces, under a temporary name in its folder, then rename it."""
     building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    building.write_text(text, encoding="utf-8")
+    with building.open("w", encoding="utf-8", newline="") as file:
+        file.writelines([text] if isinstance(text, str) else text)
     building.replace(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -41,12 +42,31 @@ REFUSED = {
     ),
     "one's own choice and an unknown key": ("--config-dir=CONF optimizer=mine optimizer.x=1", ("'x'", "lr, name")),
     "two objectives in one sweep": ("-m objective=val_acc,val_loss", ("objective", "val/acc", "val/loss")),
+    "an expression without quotes": (
+        "-m seed=1,2 sweep.where=seed>1",
+        ("sweep.where", "quoted", "sweep.where='seed>1'"),
+    ),
+    "too many trials": ("-m seed=range(5) dataset=moons sweep.max_trials=4", ("sweep.max_trials is 4", "5 trials")),
+    "more trials than are meant": (
+        "-m seed=range(5) dataset=moons sweep.confirm_above=4",
+        ("5 trials", "more than sweep.confirm_above=4", "sweep.confirm_above=5"),
+    ),
+    "repeats without -m": ("sweep.seeds=3", ("sweep.seeds", "-m")),
+    "pairs of unequal length": (
+        "-m sweep.zip=[seed,lr] seed=1,2 optimizer.lr=1,2,3",
+        ("seed with optimizer.lr", "2 and 3 values"),
+    ),
     "a root that is a file": ("paths.root=/dev/null dataset=blobs", ("paths.root", "/dev/null")),
 }
 ANSWERS = {
     "help": "--help",
     "config": "--cfg job optimizer=sgd l2.strength=0.5",
     "info": "--info",
+    "dry run": (
+        "-m dataset=moons training.epochs=2 optimizer=sgd,adam optimizer.beta1=0.8,0.9 dropout.keep=1,1.0 "
+        "sweep.only_if={beta1:ONLY} sweep.where=['seed!=1'] sweep.seeds=3 sweep.dry_run=true executor.workers=2"
+    ),
+    "dry run of one trial": "dataset=moons training.epochs=2 sweep.dry_run=true",
     "data that cannot be divided": "dataset=blobs dataset.examples=10 dataset.validation=0.01",
 }
 COMPLETIONS = {
@@ -91,6 +111,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Asked]:
         else:
             line = REFUSED[name][0] if name in REFUSED else ANSWERS[name]
         arguments = line.replace("CONF", str(conf)).split()
+        arguments = [each.replace("ONLY", "'optimizer != \"sgd\"'") for each in arguments]
         ended = run(*arguments, folder=folder, program=program, variables=variables)
         out, _, loaded = ended.out.partition("\nloaded: ")
         return name, Asked(replace(ended, out=out), set(json.loads(loaded or "[]")), list(folder.iterdir()))
@@ -124,6 +145,32 @@ def test_data_that_cannot_be_divided_have_an_exit_code_of_their_own(asked: dict[
     ended = asked["data that cannot be divided"].ended
     assert (ended.code, ended.out, ended.err.count("\n")) == (3, "", 1)
     assert ended.err.startswith("nnexp: blobs: ")
+
+
+def test_a_dry_run_says_what_would_be_done(asked: dict[str, Asked]) -> None:
+    ended = asked["dry run"].ended
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("dry run: nothing is trained and nothing is created\nsweep adhoc-")
+    for line in (
+        ": 6 trials of 3 configurations",
+        "  axis     optimizer.beta1: 0.8, 0.9",
+        "  axis     seed: 0, 1, 2",
+        "  grid     24 combinations",
+        '  only_if  optimizer.beta1 if optimizer != "sgd": left out of 12 combinations',
+        "  merged   6 combinations that became the same without",
+        "  where    seed!=1: removed 6 combinations",
+        "  merged   6 repeated combinations: 'sgd keep=1.0 seed=0' is 'sgd keep=1 seed=0'; ",
+        "  stacks   2 of 2 to 4 on moons, 2-64-64-2: ",
+    ):
+        assert line in ended.out, f"{line!r} is not in:\n{ended.out}"
+    assert re.search(r"^  time     about [\d.]+ m?s", ended.out, re.MULTILINE)
+    assert re.search(r"^  disk     about [\d.]+ MB", ended.out, re.MULTILINE)
+
+
+def test_a_single_trial_has_a_dry_run_too(asked: dict[str, Asked]) -> None:
+    ended = asked["dry run of one trial"].ended
+    assert (ended.code, ended.err) == (0, "")
+    assert ": 1 trial of 1 configuration\n" in ended.out
 
 
 def test_help_lists_every_group_and_choice_and_every_setting(asked: dict[str, Asked]) -> None:

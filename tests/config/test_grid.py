@@ -206,7 +206,7 @@ def test_hydra_composes_each_choice_of_a_plain_grid_once(
 
 def test_a_point_says_what_each_axis_chose(composer: Remembering) -> None:
     found = expand(composer, ["optimizer=sgd,adam", "architecture.hidden=[],[8,4]", "training.epochs=3"])
-    assert [axis.name for axis in found.axes] == ["optimizer", "architecture.hidden"]
+    assert found.axes == {"optimizer": ("sgd", "adam"), "architecture.hidden": ("[]", "[8,4]")}
     assert [dict(assignments(point.chosen)) for point in found.points] == [
         {"optimizer": "sgd", "architecture.hidden": "[]"},
         {"optimizer": "sgd", "architecture.hidden": "[8,4]"},

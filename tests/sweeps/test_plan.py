@@ -246,6 +246,17 @@ def test_a_frozen_plan_is_json_with_every_trials_whole_config(tmp_path: Path) ->
         assert keys(build_trial(described["config"] | RUN), described["data"])[0] == described["key"]
 
 
+def test_what_is_written_in_pieces_is_what_a_plan_describes() -> None:
+    plan = planned("optimizer=sgd,adam,adam", "seed=0,1", "dropout.keep=1,0.5")
+    assert json.loads("".join(plan.pieces())) == plan.describe()
+    for trial in plan.trials:
+        assert (trial.key, trial.configuration) == keys(trial.config, trial.data)
+    assert [(merge.label, merge.into) for merge in plan.merges[:2]] == [
+        ("adam seed=0 keep=1", 4),
+        ("adam seed=0 keep=0.5", 5),
+    ]
+
+
 def test_a_plan_is_frozen_once(tmp_path: Path) -> None:
     planned("seed=0,1").freeze(tmp_path)
     before = (tmp_path / "plan.json").read_bytes()
