@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 """
 VERSION = 1
+LOCK_SECONDS = 60.0  # how long another process's writing is waited for
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Ledger:
             raise UsageError(f"paths.root {str(path.parent)!r} cannot be used: {error.strerror}") from None
         self.path = path
         with self._clearly():
-            self._connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
+            self._write_ahead()
             self._connection.execute("PRAGMA foreign_keys=ON")
             found = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if found not in (0, VERSION):
@@ -118,6 +119,18 @@ class Ledger:
         """Take a trial out of the outbox: MLflow has it."""
         with self._transaction() as cursor:
             cursor.execute("DELETE FROM outbox WHERE sweep = ? AND key = ?", (sweep, key))
+
+    def _write_ahead(self) -> None:
+        """Let readers not wait for the writer. SQLite itself does not wait for its turn to make this so."""
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
     @contextmanager
     def _clearly(self) -> Iterator[None]:
