@@ -11,7 +11,18 @@ import pytest
 import yaml
 
 from nnexp.component import Component, settings
-from nnexp.config.build import TABLES, Executor, Paths, Tracking, build, build_run, build_trial, component
+from nnexp.config.build import (
+    TABLES,
+    Executor,
+    Paths,
+    RunSettings,
+    Screen,
+    Tracking,
+    build,
+    build_run,
+    build_trial,
+    component,
+)
 from nnexp.config.compose import conf_folder, resolve, unresolved
 from nnexp.config.sweep import Sweep
 from nnexp.network.activations import ACTIVATIONS
@@ -30,6 +41,7 @@ DATACLASSES: Mapping[str, type[Any]] = {
     "executor": Executor,
     "tracking": Tracking,
     "sweep": Sweep,
+    "screen": Screen,
     "paths": Paths,
 }
 
@@ -124,7 +136,7 @@ def test_the_main_config_is_the_default_trial_and_the_default_run() -> None:
         config = resolve(unresolved(composer.compose([])))
     assert build_trial(config) == TrialConfig().resolved()
     run = build_run(config)
-    assert (run.executor, run.tracking, run.sweep, run.paths) == (Executor(), Tracking(), Sweep(), Paths())
+    assert run == RunSettings(executor=Executor(), tracking=Tracking(), sweep=Sweep(), screen=Screen(), paths=Paths())
 
 
 def test_conf_names_no_python_object() -> None:

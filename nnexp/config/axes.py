@@ -15,7 +15,7 @@ from nnexp.config.compose import Composer
 from nnexp.config.sweep import Sweep
 from nnexp.errors import ConfigError, UsageError
 
-RUN_TIME = ("executor", "paths", "sweep", "tracking")  # set once for all of a sweep's trials
+RUN_TIME = ("executor", "paths", "screen", "sweep", "tracking")  # set once for all of a sweep's trials
 DIGITS = 6  # of a drawn number: enough for any setting, and short in a label
 
 

@@ -59,25 +59,70 @@ AUTO_LOSSES = {None: "mse", 0: "multi_label_cross_entropy"}
 
 @dataclass(frozen=True, kw_only=True)
 class Executor:
-    """Where stacks train. workers: processes, >= 1, or `auto`: one a core."""
+    """Where stacks train, and what happens if that fails.
+
+    Args: workers: processes, >= 1, or `auto`: one a core. on_error: after a trial has failed, `continue` with the
+    others or `stop`. max_retries: of a trial that fails alone, >= 0. max_consecutive_failures: trials failing one after
+    another that end the run, >= 1. trial_seconds: a trial's share of its stack's time, > 0, after which it is stopped.
+    sweep_seconds: > 0, after which whatever is under way is stopped. memory_mb: of a worker, >= 64. None is no limit.
+    Raises: ConfigError if a value is out of range.
+    """
 
     workers: int | Literal["auto"] = "auto"
+    on_error: Literal["continue", "stop"] = "continue"
+    max_retries: int = 1
+    max_consecutive_failures: int | None = None
+    trial_seconds: float | None = None
+    sweep_seconds: float | None = None
+    memory_mb: int | None = None
 
     def __post_init__(self) -> None:
         if self.workers != "auto":
             require(int(self.workers) >= 1, "executor.workers", "an integer >= 1 or auto", self.workers)
+        require(self.max_retries >= 0, "executor.max_retries", ">= 0", self.max_retries)
+        most = self.max_consecutive_failures
+        require(most is None or most >= 1, "executor.max_consecutive_failures", ">= 1 or null", most)
+        for name in ("trial_seconds", "sweep_seconds"):
+            seconds = getattr(self, name)
+            require(seconds is None or 0 < seconds < float("inf"), f"executor.{name}", "> 0 or null", seconds)
+        require(self.memory_mb is None or self.memory_mb >= 64, "executor.memory_mb", ">= 64 or null", self.memory_mb)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tracking:
-    """Where MLflow records. uri: None is MLFLOW_TRACKING_URI, else SQLite under the root. experiment: MLflow's."""
+    """Where MLflow records.
+
+    Args: uri: None is MLFLOW_TRACKING_URI, else SQLite under the root. experiment: MLflow's. required: whether a store
+    that cannot be used is an error before anything trains. every: seconds between deliveries, > 0.
+    Raises: ConfigError if a value is out of range.
+    """
 
     uri: str | None = None
     experiment: str = "nnexp"
+    required: bool = False
+    every: float = 2.0
 
     def __post_init__(self) -> None:
         require(bool(self.experiment.strip()), "tracking.experiment", "a name", self.experiment)
         require(self.experiment != "Default", "tracking.experiment", "a name of its own", self.experiment)
+        require(0 < self.every < float("inf"), "tracking.every", "> 0", self.every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screen:
+    """What is printed while a sweep runs.
+
+    Args: mode: `live` is a view that changes, `plain` a line every few seconds, `quiet` the end only, `json` a line of
+    JSON for every event; `auto` is live on a terminal and in a notebook, else plain. every: seconds between plain
+    lines, > 0.
+    Raises: ConfigError if a value is out of range.
+    """
+
+    mode: Literal["auto", "live", "plain", "quiet", "json"] = "auto"
+    every: float = 5.0
+
+    def __post_init__(self) -> None:
+        require(0 < self.every < float("inf"), "screen.every", "> 0", self.every)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +142,7 @@ class RunSettings:
     executor: Executor
     tracking: Tracking
     sweep: Sweep
+    screen: Screen
     paths: Paths
 
 
@@ -175,6 +221,7 @@ def build_run(plain: Mapping[str, Any]) -> RunSettings:
         executor=build(Executor, "executor", _given(plain, "executor")),
         tracking=build(Tracking, "tracking", _given(plain, "tracking")),
         sweep=build(Sweep, "sweep", _given(plain, "sweep")),
+        screen=build(Screen, "screen", _given(plain, "screen")),
         paths=build(Paths, "paths", _given(plain, "paths")),
     )
 

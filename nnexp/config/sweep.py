@@ -22,7 +22,8 @@ class Sweep:
     that every trial fulfils. only_if: axes, each with the expression under which there is one. sample: combinations to
     draw of each grid, >= 1. sample_seed: of the draws, >= 0. seeds: repeats of each configuration, >= 1. dry_run: say
     what would be done, and do nothing. max_trials: >= 1; more are an error. confirm_above: trials, >= 0, above which a
-    new sweep is asked for again; None never asks.
+    new sweep is asked for again; None never asks. rerun: `failed`, `all` or the beginnings of keys, at least 6 digits
+    each: trials that have ended and are to be trained again.
     Raises: ConfigError if a value is out of range.
     """
 
@@ -37,6 +38,7 @@ class Sweep:
     dry_run: bool = False
     max_trials: int | None = None
     confirm_above: int | None = 1000
+    rerun: str | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         allowed = self.name is None or (self.name.strip("._-") and all(c.isalnum() or c in "._-" for c in self.name))
@@ -48,6 +50,9 @@ class Sweep:
             for name in names:
                 value = getattr(self, name)
                 require(value is None or value >= least, f"sweep.{name}", f">= {least}", value)
+        for begins in () if self.rerun in ("failed", "all") else self.rerun_keys:
+            known = len(begins) >= 6 and set(begins) <= set("0123456789abcdef")
+            require(known, "sweep.rerun", "failed, all or beginnings of keys (6 or more of 0-9 and a-f)", begins)
         self.filters, self.conditions  # noqa: B018  # so that they are read before anything is composed
 
     @property
@@ -66,6 +71,11 @@ class Sweep:
     def conditions(self) -> dict[str, Condition]:
         """Under what there is an axis."""
         return {axis: parse(f"sweep.only_if of {axis}", text) for axis, text in (self.only_if or {}).items()}
+
+    @property
+    def rerun_keys(self) -> tuple[str, ...]:
+        """The beginnings of the keys to train again, where it is not `failed` or `all`."""
+        return (self.rerun,) if isinstance(self.rerun, str) else self.rerun
 
     def language(self) -> dict[str, object]:
         """Return what of it makes trials, and is not as it is without."""

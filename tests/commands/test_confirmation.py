@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nnexp.config.build import Executor, Paths, RunSettings, Tracking
+from nnexp.config.build import Executor, Paths, RunSettings, Screen, Tracking
 from nnexp.config.sweep import Sweep
 from nnexp.errors import UsageError
 from nnexp.job import _confirm
@@ -23,7 +23,7 @@ def plan() -> Plan:
 
 def settings(root: Path, above: int | None) -> RunSettings:
     sweep, paths = Sweep(confirm_above=above), Paths(root=str(root))
-    return RunSettings(executor=Executor(), tracking=Tracking(), sweep=sweep, paths=paths)
+    return RunSettings(executor=Executor(), tracking=Tracking(), sweep=sweep, screen=Screen(), paths=paths)
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch, answer: str | None) -> list[str]:

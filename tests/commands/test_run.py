@@ -187,7 +187,7 @@ def test_cfg_prints_the_whole_config_as_yaml(asked: dict[str, Asked]) -> None:
     ended = asked["config"].ended
     assert (ended.code, ended.err) == (0, "")
     config = yaml.safe_load(ended.out)
-    assert set(config) == {*TrialConfig().describe(), "executor", "paths", "sweep", "tracking"}
+    assert set(config) == {*TrialConfig().describe(), "executor", "paths", "screen", "sweep", "tracking"}
     assert config["optimizer"] == SGD().describe()
     assert config["l2"]["strength"] == 0.5
 

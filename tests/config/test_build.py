@@ -20,6 +20,7 @@ RUN = {
     "executor": {"workers": "auto"},
     "tracking": {"uri": None, "experiment": "nnexp"},
     "sweep": {"name": None},
+    "screen": {"mode": "auto"},
     "paths": {"root": "runs"},
 }
 
@@ -135,6 +136,16 @@ BAD_TRIALS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
 BAD_RUNS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"executor__workers": 0}, ("executor.workers", ">= 1", "auto", "0")),
     ({"executor__workers": "many"}, ("executor.workers", "an integer or auto", "'many'")),
+    ({"executor__on_error": "ask"}, ("executor.on_error", "continue or stop", "'ask'")),
+    ({"executor__max_retries": -1}, ("executor.max_retries", ">= 0", "-1")),
+    ({"executor__max_consecutive_failures": 0}, ("executor.max_consecutive_failures", ">= 1", "0")),
+    ({"executor__trial_seconds": 0}, ("executor.trial_seconds", "> 0", "0")),
+    ({"executor__sweep_seconds": float("inf")}, ("executor.sweep_seconds", "> 0", "inf")),
+    ({"executor__memory_mb": 10}, ("executor.memory_mb", ">= 64", "10")),
+    ({"tracking__every": 0}, ("tracking.every", "> 0", "0")),
+    ({"screen__mode": "loud"}, ("screen.mode", "live", "quiet", "'loud'")),
+    ({"screen__every": -1}, ("screen.every", "> 0", "-1")),
+    ({"sweep__rerun": "some"}, ("sweep.rerun", "failed, all", "'some'")),
     ({"executor__workers": 1.5}, ("executor.workers", "an integer or auto", "1.5")),
     ({"executor__threads": 1}, ("executor", "'threads'", "workers")),
     ({"tracking__uri": 3}, ("tracking.uri", "a text or null", "3")),

@@ -29,7 +29,7 @@ from nnexp.training import Objective, Training, TrialConfig
 from tests.compositions import composing
 
 DATA = "d" * 64
-RUN: dict[str, dict[str, Any]] = {"executor": {}, "tracking": {}, "sweep": {}, "paths": {}}
+RUN: dict[str, dict[str, Any]] = {"executor": {}, "tracking": {}, "sweep": {}, "screen": {}, "paths": {}}
 
 
 def planned(*overrides: str) -> Plan:

@@ -61,7 +61,13 @@ def test_params_are_the_flattened_config_and_nothing_else(recorded: Recorded) ->
     for run in recorded.runs("trial", "classes"):
         config = configs[run.data.tags["nnexp.key"]]
         assert run.data.params == flatten(config)
-        assert not {name.split(".")[0] for name in run.data.params} & {"paths", "tracking", "executor", "sweep"}
+        assert not {name.split(".")[0] for name in run.data.params} & {
+            "paths",
+            "tracking",
+            "executor",
+            "screen",
+            "sweep",
+        }
         assert run.data.params["architecture.hidden"] == "[8]"
         assert run.data.params["loss.name"] == "cross_entropy"
 

@@ -1,0 +1,65 @@
+"""How far a sweep is, as execution says it after every slice and screens show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Best:
+    """The configuration that leads so far. deviation: the sample standard deviation over its n repeats, 0 for one."""
+
+    label: str
+    metric: str
+    mean: float
+    deviation: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A trial that failed: its label, and why in one line."""
+
+    key: str
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run of a sweep is.
+
+    trials: to train in this run; running, finished, diverged, failed and stopped count them, the rest waits. epochs:
+    trained in this run, over all trials. work, work_done: estimated operations of this run, all and done; nothing is
+    left to do for a trial that ended, at whichever epoch. seconds: since the training began. best: over what this sweep
+    has, earlier runs included. failures: the latest, oldest first.
+    """
+
+    trials: int
+    running: int = 0
+    finished: int = 0
+    diverged: int = 0
+    failed: int = 0
+    stopped: int = 0
+    epochs: int = 0
+    work: float = 0.0
+    work_done: float = 0.0
+    seconds: float = 0.0
+    best: Best | None = None
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def ended(self) -> int:
+        """How many trials are over."""
+        return self.finished + self.diverged + self.failed + self.stopped
+
+    @property
+    def share(self) -> float:
+        """The share of the work that is done, in [0, 1]."""
+        return min(self.work_done / self.work, 1.0) if self.work else 1.0
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds to go if the rest is done as fast as what is done; infinite before anything is."""
+        share = self.share
+        return self.seconds * (1 - share) / share if share else float("inf")
