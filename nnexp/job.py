@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nnexp.config.build import RunSettings
     from nnexp.config.compose import Composer
     from nnexp.sweeps.leaderboard import Row
-    from nnexp.sweeps.ledger import TrialResult
+    from nnexp.sweeps.old_ledger import TrialResult
     from nnexp.sweeps.plan import Plan, Trial
     from nnexp.tracking.tracker import Tracker
 
@@ -129,7 +129,7 @@ class _Run:
     def __init__(
         self, plan: Plan, data: Mapping[Any, Any], settings: RunSettings, clock: Clock, *, uri: str, single: bool
     ) -> None:
-        from nnexp.sweeps.ledger import Ledger
+        from nnexp.sweeps.old_ledger import Ledger
 
         self.plan, self.settings, self.clock, self.single = plan, settings, clock, single
         self.root, self.uri = _root(settings), uri

@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # what prints help needs no NumPy
     from nnexp.sweeps.estimate import Estimate
     from nnexp.sweeps.execution import Progress
     from nnexp.sweeps.leaderboard import Row
-    from nnexp.sweeps.ledger import TrialResult
+    from nnexp.sweeps.old_ledger import TrialResult
     from nnexp.sweeps.plan import Plan, Trial
 
 SECONDS_BETWEEN_LINES = 5.0

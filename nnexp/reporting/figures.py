@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nnexp.sweeps.leaderboard import Row, best_metric
-from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.old_ledger import TrialResult
 
 SHOWN = 20  # configurations
 

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from nnexp.arrays import Floats
-from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Trial
 
 

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 
 STOPPED = "epoch_stopped"  # the metric that only a training that stopped early has

@@ -1,152 +1,494 @@
-"""The ledger: the local SQLite file that is written first. One process writes; a crash leaves whole transactions.
+"""The ledger: the local SQLite file that is written first; one process writes to a sweep, a crash leaves whole slices.
 
-A trial's result and its place in the outbox are one transaction, so whatever is in MLflow was in the ledger before, and
-what is not in MLflow yet is in the outbox.
+    sweep     a plan: its head, and where it is tracked
+    trial     a trial of a plan, how it stands, and its result once it has one
+    record    a trial's records of one saved slice
+    stack     a stack under way: its trials and its checkpoint
+    outbox    what MLflow may lack: a trial's key, or '' for the sweep's own run
+    delivery  what MLflow has of it
+
+A saved slice, with all that it changes of these, is one transaction: whatever is in MLflow was here before, and what is
+not there yet is in the outbox.
 """
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from sqlite3 import Cursor
+from typing import Any
 
-from nnexp.errors import NnexpError, UsageError
-from nnexp.sweeps.plan import Plan
+from nnexp.sweeps.database import DamageError, Database, Row, Table
+from nnexp.sweeps.plan import Plan, Trial
+from nnexp.sweeps.results import ENDS, History, TrialResult
+from nnexp.training.settings import Objective
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS sweep (
-  id TEXT PRIMARY KEY, name TEXT NOT NULL, hash TEXT NOT NULL, code TEXT NOT NULL, planned_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS trial (
-  sweep TEXT NOT NULL REFERENCES sweep (id), key TEXT NOT NULL, position INTEGER NOT NULL,
-  state TEXT NOT NULL DEFAULT 'planned', result TEXT, PRIMARY KEY (sweep, key)
-);
-CREATE TABLE IF NOT EXISTS outbox (
-  sweep TEXT NOT NULL, key TEXT NOT NULL,
-  PRIMARY KEY (sweep, key), FOREIGN KEY (sweep, key) REFERENCES trial (sweep, key)
-);
-"""
-VERSION = 1
-LOCK_SECONDS = 60.0  # how long another process's writing is waited for
+VERSION = 2
+SWEEP = Table("sweep", ("id",), ("name", "hash", "code", "planned_at", "trials", "head", "settings"))
+TRIAL = Table(
+    "trial",
+    ("sweep", "key"),
+    (
+        *("position", "configuration", "about", "state", "attempts", "generation", "epoch", "records"),
+        *("note", "reused_from", "result"),
+    ),
+    extra="CREATE INDEX IF NOT EXISTS trial_by_key ON trial (key)",
+)
+RECORD = Table("record", ("sweep", "key", "first"), ("last", "history"))
+STACK = Table("stack", ("sweep", "id"), ("keys", "epoch", "file", "sha256", "more"))
+OUTBOX = Table("outbox", ("sweep", "key"), ("version",))
+DELIVERY = Table("delivery", ("sweep", "key"), ("store", "run", "generation", "epoch", "state", "aggregated"))
+TABLES = (SWEEP, TRIAL, RECORD, STACK, OUTBOX, DELIVERY)
+OWN_RUN = ""  # the key of a sweep's own run, where trials have theirs
 
 
 @dataclass(frozen=True)
-class TrialResult:
-    """What became of a trial, as plain data.
+class PlannedSweep:
+    """A sweep as it was planned. head: what plan.json begins with. settings: store (an URI without credentials),
+    experiment, single (whether its one trial is a run of its own), argv."""
 
-    epoch: the last one. epochs: of the records. history: each metric's values at them. times: when each record was
-    made, seconds since 1970. summary: metrics of the whole training. confusion: of the best epoch, by part; rows are
-    true classes. costs: by name. stack_width: replicas in its stack when it began.
+    id: str
+    name: str
+    hash: str
+    code: str
+    planned_at: float
+    trials: int
+    head: Mapping[str, Any]
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """What a leaderboard needs to know of a planned trial."""
+
+    key: str
+    position: int
+    configuration: str
+    label: str
+    configuration_label: str
+    objective: Objective
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a trial stands.
+
+    attempts: how often its training was begun or gone on with. generation: grows when records are replaced by others.
+    epoch: the last one whose records are saved. note: why it failed or stopped. reused_from: the sweep that trained it.
     """
 
-    outcome: str
+    key: str
+    state: str = "planned"
+    attempts: int = 0
+    generation: int = 0
+    epoch: int = 0
+    note: str | None = None
+    reused_from: str | None = None
+    result: TrialResult | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is not trained again unless told so."""
+        return self.state in ENDS
+
+
+@dataclass(frozen=True)
+class SavedStack:
+    """A stack under way. keys: of its trials, in the order that formed it. file: of its checkpoint, in the sweep's
+    folder. more: plain data that go on with it."""
+
+    id: str
+    keys: tuple[str, ...]
     epoch: int
-    epochs: list[int]
-    history: dict[str, list[float]]
-    times: list[float]
-    summary: dict[str, float]
-    confusion: dict[str, list[list[int]]]
-    costs: dict[str, float]
-    stack_width: int
-    started_at: float
-    ended_at: float
+    file: str
+    sha256: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SavedSlice:
+    """What a slice changes, by trials' keys. epochs: the last one trained of those that go on. over: stacks that are no
+    longer needed, by id."""
+
+    records: Mapping[str, History] = field(default_factory=dict)
+    results: Mapping[str, TrialResult] = field(default_factory=dict)
+    epochs: Mapping[str, int] = field(default_factory=dict)
+    stacks: Sequence[SavedStack] = ()
+    over: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What MLflow has of a trial or, under the key '', of a sweep's own run.
+
+    store: where, an URI without credentials and the experiment. epoch: of the last record. state: that it was told.
+    aggregated: whether it has its configuration's aggregate.
+    """
+
+    store: str
+    run: str
+    generation: int = 0
+    epoch: int = 0
+    state: str = "running"
+    aggregated: bool = False
 
 
 class Ledger:
-    """The ledger of one root folder."""
+    """The ledger of one root folder. A connection belongs to the thread that made it."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"paths.root {str(path.parent)!r} cannot be used: {error.strerror}") from None
         self.path = path
-        with self._clearly():
-            self._connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
-            self._write_ahead()
-            self._connection.execute("PRAGMA foreign_keys=ON")
-            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, VERSION):
-                raise NnexpError(f"{path} is a ledger of version {found}, this nnexp reads version {VERSION}")
-            with self._transaction() as cursor:
-                for statement in SCHEMA.split(";"):
-                    cursor.execute(statement)
-                cursor.execute(f"PRAGMA user_version={VERSION}")
+        self._file = Database(path, TABLES, VERSION, "ledger")
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._file.close()
 
-    def add(self, plan: Plan, code: str) -> str | None:
-        """Record a plan unless it is there; return the digest of the code that made it then, None if it is new."""
-        with self._transaction() as cursor:
-            row = cursor.execute("SELECT code FROM sweep WHERE id = ?", (plan.id,)).fetchone()
-            if row is not None:
-                return str(row[0])
-            cursor.execute(
-                "INSERT INTO sweep VALUES (?, ?, ?, ?, ?)", (plan.id, plan.name, plan.hash, code, time.time())
+    # plans
+
+    def add(self, plan: Plan, code: str, settings: Mapping[str, Any]) -> list[str]:
+        """Record a plan; of one that is there, mend what is damaged, so that it is trained again.
+
+        Returns: a line for everything that was mended.
+        """
+        found, damaged = self._file.sound(SWEEP, {"id": plan.id})
+        if not found and not damaged and not self._file.select("SELECT 1 FROM trial WHERE sweep = ?", (plan.id,)):
+            with self._file.transaction() as cursor:
+                self._file.put(cursor, SWEEP, [_sweep_row(plan, code, settings)])
+                self._file.put(cursor, TRIAL, [_trial_row(plan, trial) for trial in plan.trials])
+                self._due(cursor, plan.id, [OWN_RUN])
+            return []
+        row = _sweep_row(plan, code, settings)
+        if found:
+            row |= {name: found[0][name] for name in ("code", "planned_at")}
+        lines = self._mend(plan, row)
+        if lines and not self._file.is_sound():
+            raise DamageError(f"{self.path} is damaged")
+        return lines
+
+    def sweeps(self) -> list[PlannedSweep]:
+        """Return all sweeps, the latest last."""
+        return [
+            PlannedSweep(**{**_without_checksum(row), "head": json.loads(row["head"]),
+                            "settings": json.loads(row["settings"])})
+            for row in self._file.rows(SWEEP, {}, "planned_at, id")
+        ]  # fmt: skip
+
+    def sweep(self, id: str) -> PlannedSweep | None:
+        """Return the sweep of an id."""
+        return next((each for each in self.sweeps() if each.id == id), None)
+
+    def planned(self, sweep: str) -> list[PlannedTrial]:
+        """Return the trials of a sweep, in order."""
+        found = []
+        for row in self._file.rows(TRIAL, {"sweep": sweep}, "position"):
+            about = json.loads(row["about"])
+            found.append(
+                PlannedTrial(
+                    *(row["key"], row["position"], row["configuration"], about["label"]),
+                    about["configuration_label"],
+                    Objective(**about["config"]["objective"]),
+                )
             )
-            rows = [(plan.id, trial.key, trial.position) for trial in plan.trials]
-            cursor.executemany("INSERT INTO trial (sweep, key, position) VALUES (?, ?, ?)", rows)
-        return None
+        return found
 
-    def finish(self, sweep: str, results: dict[str, TrialResult]) -> None:
-        """Record trials' results and put them into the outbox."""
-        with self._transaction() as cursor:
-            for key, result in results.items():
-                text = json.dumps(asdict(result))
-                update = "UPDATE trial SET state = ?, result = ? WHERE sweep = ? AND key = ?"
-                cursor.execute(update, (result.outcome, text, sweep, key))
-                cursor.execute("INSERT OR IGNORE INTO outbox VALUES (?, ?)", (sweep, key))
+    def about(self, sweep: str, key: str) -> dict[str, Any]:
+        """Return all of a planned trial as plain data: label, data, components, config, …"""
+        found: dict[str, Any] = json.loads(self._trial(sweep, key)["about"])
+        return found
 
-    def results(self, sweep: str) -> dict[str, TrialResult]:
-        """Return the results of a sweep's finished trials by key."""
-        query = "SELECT key, result FROM trial WHERE sweep = ? AND result IS NOT NULL"
-        with self._clearly():
-            return {key: TrialResult(**json.loads(text)) for key, text in self._connection.execute(query, (sweep,))}
+    # how trials stand
 
-    def outbox(self, sweep: str) -> set[str]:
-        """Return the keys of a sweep's trials that MLflow may not have."""
-        query = "SELECT key FROM outbox WHERE sweep = ?"
-        with self._clearly():
-            return {key for (key,) in self._connection.execute(query, (sweep,))}
+    def standing(self, sweep: str) -> dict[str, Standing]:
+        """Return how the trials of a sweep stand, in order."""
+        return {row["key"]: _standing(row) for row in self._file.rows(TRIAL, {"sweep": sweep}, "position")}
 
-    def delivered(self, sweep: str, key: str) -> None:
-        """Take a trial out of the outbox: MLflow has it."""
-        with self._transaction() as cursor:
-            cursor.execute("DELETE FROM outbox WHERE sweep = ? AND key = ?", (sweep, key))
+    def standing_of(self, sweep: str, key: str) -> Standing:
+        """Return how a trial stands."""
+        return _standing(self._trial(sweep, key))
 
-    def _write_ahead(self) -> None:
-        """Let readers not wait for the writer. SQLite itself does not wait for its turn to make this so."""
-        until = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(0.01)
+    def history(self, sweep: str, key: str, after: int = 0) -> History:
+        """Return a trial's records of later epochs."""
+        rows = self._file.rows(RECORD, {"sweep": sweep, "key": key}, "first")
+        whole = History()
+        for row in rows:
+            if row["last"] > after:
+                whole += History.of(json.loads(row["history"]))
+        return whole.after(after)
 
-    @contextmanager
-    def _clearly(self) -> Iterator[None]:
-        """Say in one line what SQLite cannot do with the file."""
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise NnexpError(f"{self.path} cannot be used as a ledger: {error}") from None
+    def ended_elsewhere(self, sweep: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Return which of some trials another sweep finished, diverged ones included: the latest such sweep, and the
+        code that trained it there."""
+        found: dict[str, tuple[float, str, str]] = {}
+        planned_at = {each.id: each.planned_at for each in self.sweeps()}
+        for key in keys:
+            for row in self._file.sound(TRIAL, {"key": key})[0]:
+                if row["sweep"] != sweep and row["state"] in ("finished", "diverged") and row["sweep"] in planned_at:
+                    origin = row["reused_from"] or row["sweep"]
+                    each = planned_at[row["sweep"]], row["sweep"], json.loads(row["result"])["code"]
+                    if origin == row["sweep"] or key not in found:
+                        found[key] = max(found.get(key, each), each)
+        return {key: (each[1], each[2]) for key, each in found.items()}
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        with self._clearly(), closing(self._connection.cursor()) as cursor:
-            cursor.execute("BEGIN IMMEDIATE")
-            try:
-                yield cursor
-            except BaseException:
-                cursor.execute("ROLLBACK")
-                raise
-            cursor.execute("COMMIT")
+    # training
+
+    def begin(self, sweep: str, keys: Iterable[str]) -> None:
+        """Mark trials as running."""
+        with self._file.transaction() as cursor:
+            for row in self._trials(sweep, keys):
+                row |= {"state": "running", "attempts": row["attempts"] + 1, "note": None, "result": None}
+                self._file.put(cursor, TRIAL, [row])
+
+    def save(self, sweep: str, saved: SavedSlice) -> None:
+        """Record a slice, and put its trials into the outbox. A configuration whose last trial ends puts all of its
+        trials there: each run carries their aggregate."""
+        rows = {row["key"]: row for row in self._trials(sweep, {*saved.records, *saved.results, *saved.epochs})}
+        with self._file.transaction() as cursor:
+            for key, row in rows.items():
+                if key in saved.records:
+                    self._record(cursor, row, saved.records[key])
+                row["epoch"] = max(row["epoch"], saved.epochs.get(key, 0))
+                if key in saved.results:
+                    _end(row, saved.results[key])
+            self._file.put(cursor, TRIAL, list(rows.values()))
+            self._file.put(cursor, STACK, [_stack_row(sweep, stack) for stack in saved.stacks])
+            for id in saved.over:
+                self._file.delete(cursor, STACK, {"sweep": sweep, "id": id})
+            due = {*saved.records, *saved.results}
+            due |= self._completed(cursor, sweep, {rows[key]["configuration"] for key in saved.results})
+            self._due(cursor, sweep, due)
+
+    def stop(self, sweep: str, keys: Iterable[str], note: str) -> None:
+        """Mark trials that were running as stopped: they go on where they were saved."""
+        rows = [row | {"state": "stopped", "note": note} for row in self._trials(sweep, keys)]
+        with self._file.transaction() as cursor:
+            self._file.put(cursor, TRIAL, rows)
+            self._due(cursor, sweep, [row["key"] for row in rows])
+
+    def plan_again(self, sweep: str, keys: Iterable[str]) -> None:
+        """Let trials be trained again, from their last saved slice if their stack still has one.
+
+        Their records stay: those of the new training replace them where they differ.
+        """
+        rows = [row | {"state": "planned", "note": None, "reused_from": None} for row in self._trials(sweep, keys)]
+        with self._file.transaction() as cursor:
+            self._file.put(cursor, TRIAL, rows)
+
+    def reuse(self, sweep: str, origins: Mapping[str, str]) -> None:
+        """Take over results and records of trials, each from another sweep."""
+        mine = self._trials(sweep, origins)
+        with self._file.transaction() as cursor:
+            for row in mine:
+                key, origin = row["key"], origins[row["key"]]
+                theirs = self._trial(origin, key)
+                taken = {name: theirs[name] for name in ("state", "epoch", "records", "note", "result")}
+                row |= {**taken, "reused_from": theirs["reused_from"] or origin}
+                records = self._file.rows(RECORD, {"sweep": origin, "key": key})
+                self._file.put(cursor, RECORD, [each | {"sweep": sweep} for each in records])
+            self._file.put(cursor, TRIAL, mine)
+            self._due(cursor, sweep, list(origins))
+
+    def stacks(self, sweep: str) -> list[SavedStack]:
+        """Return the stacks of a sweep that are under way."""
+        return [
+            SavedStack(row["id"], tuple(json.loads(row["keys"])), row["epoch"], row["file"], row["sha256"],
+                       json.loads(row["more"]))
+            for row in self._file.rows(STACK, {"sweep": sweep}, "id")
+        ]  # fmt: skip
+
+    def forget_stacks(self, sweep: str, ids: Iterable[str]) -> None:
+        """Drop stacks: whose trials have all ended, or whose checkpoint is lost."""
+        with self._file.transaction() as cursor:
+            for id in ids:
+                self._file.delete(cursor, STACK, {"sweep": sweep, "id": id})
+
+    # delivery
+
+    def outbox(self, sweep: str) -> dict[str, int]:
+        """Return what MLflow may lack, each with the version that it is of, in the order of the plan."""
+        versions = {row["key"]: row["version"] for row in self._file.rows(OUTBOX, {"sweep": sweep})}
+        trials = self._file.select("SELECT key FROM trial WHERE sweep = ? ORDER BY position", (sweep,))
+        return {key: versions[key] for key in (OWN_RUN, *(key for (key,) in trials)) if key in versions}
+
+    def pending(self, sweep: str) -> int:
+        """Return how many rows the outbox has for a sweep."""
+        return int(self._file.scalar("SELECT count(*) FROM outbox WHERE sweep = ?", (sweep,)))
+
+    def deliveries(self, sweep: str) -> dict[str, Delivered]:
+        """Return what MLflow has of a sweep, by key."""
+        return {row["key"]: _delivered(row) for row in self._file.rows(DELIVERY, {"sweep": sweep})}
+
+    def delivered(self, sweep: str, key: str, delivered: Delivered, version: int | None = None) -> None:
+        """Note what MLflow has; what was sent of a version of the outbox leaves it, unless there is a newer one."""
+        row = {"sweep": sweep, "key": key, **asdict(delivered), "aggregated": int(delivered.aggregated)}
+        with self._file.transaction() as cursor:
+            self._file.put(cursor, DELIVERY, [row])
+            if version is not None:
+                self._file.delete(cursor, OUTBOX, {"sweep": sweep, "key": key, "version": version})
+
+    def deliver_again(self, sweep: str, keys: Iterable[str], *, wholly: bool = True) -> None:
+        """Put trials, or the sweep's own run, into the outbox. wholly: as if MLflow had nothing of them."""
+        keys = list(keys)
+        with self._file.transaction() as cursor:
+            for key in keys if wholly else ():
+                self._file.delete(cursor, DELIVERY, {"sweep": sweep, "key": key})
+            self._due(cursor, sweep, keys)
+
+    # housekeeping
+
+    def delete(self, sweep: str) -> None:
+        """Delete all of a sweep."""
+        with self._file.transaction() as cursor:
+            for table in TABLES:
+                self._file.delete(cursor, table, {"id" if table is SWEEP else "sweep": sweep})
+
+    def _trial(self, sweep: str, key: str) -> Row:
+        (row,) = self._trials(sweep, [key])
+        return row
+
+    def _trials(self, sweep: str, keys: Iterable[str]) -> list[Row]:
+        found = []
+        for key in keys:
+            rows = self._file.rows(TRIAL, {"sweep": sweep, "key": key})
+            if not rows:
+                raise DamageError(f"{self.path}: sweep {sweep} has no trial {key}")
+            found.append(_without_checksum(rows[0]))
+        return found
+
+    def _record(self, cursor: Cursor, row: Row, new: History) -> None:
+        """Add records to a trial's. Of epochs that it has, equal ones stay as they are; from the first one that differs
+        on, the new ones replace them."""
+        old = self.history(row["sweep"], row["key"]) if new.epochs and new.epochs[0] <= row["epoch"] else History()
+        if old.epochs:
+            same = _same_until(old, new)
+            if same < old.epochs[-1] and same < new.epochs[-1]:
+                self._file.delete(cursor, RECORD, {"sweep": row["sweep"], "key": row["key"]})
+                row |= {"generation": row["generation"] + 1, "epoch": 0, "records": 0}
+                new = old.until(same) + new.after(same)
+            else:
+                new = new.after(old.epochs[-1])
+        if new.epochs:
+            text = json.dumps(new.describe(), separators=(",", ":"))
+            more = {"first": new.epochs[0], "last": new.epochs[-1], "history": text}
+            self._file.put(cursor, RECORD, [{"sweep": row["sweep"], "key": row["key"], **more}])
+            row |= {"epoch": new.epochs[-1], "records": row["records"] + 1}
+
+    def _completed(self, cursor: Cursor, sweep: str, configurations: Iterable[str]) -> set[str]:
+        """Return the trials of configurations of which all trials have ended."""
+        found: set[str] = set()
+        for configuration in configurations:
+            query = "SELECT key, state FROM trial WHERE sweep = ? AND configuration = ?"
+            states = dict(cursor.execute(query, (sweep, configuration)).fetchall())
+            if all(state in ENDS for state in states.values()):
+                found |= states.keys()
+        return found
+
+    def _due(self, cursor: Cursor, sweep: str, keys: Iterable[str]) -> None:
+        query = "SELECT version FROM outbox WHERE sweep = ? AND key = ?"
+        for key in keys:
+            found = cursor.execute(query, (sweep, key)).fetchone()
+            version = time.time_ns() if found is None else max(time.time_ns(), found[0] + 1)
+            self._file.put(cursor, OUTBOX, [{"sweep": sweep, "key": key, "version": version}])
+
+    def _mend(self, plan: Plan, sweep: Row) -> list[str]:
+        """Put damaged rows of a sweep back to what is known for sure; what is lost is trained or delivered again."""
+        where = {"sweep": plan.id}
+        trials, broken = self._file.sound(TRIAL, where)
+        records, broken_records = self._file.sound(RECORD, where)
+        counts: dict[str, int] = {}
+        for record in records:
+            counts[record["key"]] = counts.get(record["key"], 0) + 1
+        whole = {row["key"] for row in trials if counts.get(row["key"], 0) == row["records"]}
+        lost = [trial for trial in plan.trials if trial.key not in whole]
+        others = [(table, self._file.sound(table, where)[1]) for table in (STACK, OUTBOX, DELIVERY)]
+        lines = [f"the ledger's rows of trial {trial.label} ({trial.key[:8]}) are damaged" for trial in lost]
+        lines += [f"a row of the ledger's table {table.name} is damaged" for table, rows in others if rows]
+        with self._file.transaction() as cursor:
+            self._file.put(cursor, SWEEP, [sweep])
+            for row in (*broken, *broken_records, *(each for _, rows in others for each in rows)):
+                _forget(cursor, row)
+            for trial in lost:
+                for table in (TRIAL, RECORD):
+                    self._file.delete(cursor, table, {"sweep": plan.id, "key": trial.key})
+                # another generation than any before: its run in MLflow, if there is one, is replaced
+                self._file.put(cursor, TRIAL, [_trial_row(plan, trial) | {"generation": time.time_ns()}])
+            for table, rows in others:
+                if rows and table is not STACK:
+                    self._due(cursor, plan.id, [OWN_RUN, *(trial.key for trial in plan.trials)])
+        return lines
+
+
+def _forget(cursor: Cursor, row: Row) -> None:
+    """Delete a damaged row, whatever its identity reads now, by its checksum, which no other row has with its text."""
+    for table in TABLES:
+        if set(row) == {*table.columns, "checksum"}:
+            same = " AND ".join(f"{name} IS ?" for name in row)
+            cursor.execute(f"DELETE FROM {table.name} WHERE {same}", list(row.values()))
+
+
+def _sweep_row(plan: Plan, code: str, settings: Mapping[str, Any]) -> Row:
+    return {
+        "id": plan.id,
+        "name": plan.name,
+        "hash": plan.hash,
+        "code": code,
+        "planned_at": time.time(),
+        "trials": len(plan.trials),
+        "head": json.dumps(plan.head()),
+        "settings": json.dumps(dict(settings)),
+    }
+
+
+def _trial_row(plan: Plan, trial: Trial) -> Row:
+    return {
+        "sweep": plan.id,
+        "key": trial.key,
+        "position": trial.position,
+        "configuration": trial.configuration,
+        "about": json.dumps(
+            {**trial.describe(), "configuration_label": trial.configuration_label, "chosen": dict(trial.chosen)}
+        ),
+        "state": "planned",
+        **dict.fromkeys(("attempts", "generation", "epoch", "records"), 0),
+        **dict.fromkeys(("note", "reused_from", "result")),
+    }
+
+
+def _stack_row(sweep: str, stack: SavedStack) -> Row:
+    return {"sweep": sweep, **asdict(stack), "keys": json.dumps(stack.keys), "more": json.dumps(dict(stack.more))}
+
+
+def _end(row: Row, result: TrialResult) -> None:
+    text = json.dumps(result.describe(), separators=(",", ":"))
+    row |= {"state": result.outcome, "epoch": max(row["epoch"], result.epoch), "note": result.reason, "result": text}
+
+
+def _standing(row: Row) -> Standing:
+    result = None if row["result"] is None else TrialResult.of(json.loads(row["result"]))
+    names = ("key", "state", "attempts", "generation", "epoch", "note", "reused_from")
+    return Standing(**{name: row[name] for name in names}, result=result)
+
+
+def _delivered(row: Row) -> Delivered:
+    names = ("store", "run", "generation", "epoch", "state")
+    return Delivered(**{name: row[name] for name in names}, aggregated=bool(row["aggregated"]))
+
+
+def _without_checksum(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name != "checksum"}
+
+
+def _same_until(old: History, new: History) -> int:
+    """Return the last epoch up to which two histories say the same of the epochs that both have."""
+    place = {epoch: number for number, epoch in enumerate(old.epochs)}
+    last = new.epochs[0] - 1
+    for number, epoch in enumerate(new.epochs):
+        if epoch not in place:
+            continue
+        if any(old.values[name][place[epoch]] != values[number] for name, values in new.values.items()):
+            return last
+        last = epoch
+    return last

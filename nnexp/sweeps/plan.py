@@ -120,9 +120,10 @@ class Plan:
 
     def describe(self) -> dict[str, Any]:
         """Return the plan as plain data."""
-        return {**self._head(), "trials": [trial.describe() for trial in self.trials]}
+        return {**self.head(), "trials": [trial.describe() for trial in self.trials]}
 
-    def _head(self) -> dict[str, Any]:
+    def head(self) -> dict[str, Any]:
+        """Return the plan without its trials, as plain data."""
         return {
             "sweep": self.name,
             "hash": self.hash,
@@ -141,7 +142,7 @@ class Plan:
 
         Python's own indentation takes ten times as long.
         """
-        head = json.dumps(self._head(), indent=1, ensure_ascii=False)
+        head = json.dumps(self.head(), indent=1, ensure_ascii=False)
         yield head.removesuffix("\n}") + ',\n "trials": ['
         shared: dict[tuple[int, ...], str] = {}
         for number, trial in enumerate(self.trials):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,22 @@ class Progress:
         """Seconds to go if the rest is done as fast as what is done; infinite before anything is."""
         share = self.share
         return self.seconds * (1 - share) / share if share else float("inf")
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes on. Screens are; none of it may take long."""
+
+    def stacks(self, widths: Sequence[int], resumed: int, workers: int) -> None:
+        """Hear of the stacks to train: their widths, how many of them go on from a saved slice, on how many workers."""
+
+    def show(self, progress: Progress) -> None:
+        """Hear how far it is, after every slice."""
+
+    def ended(self, key: str, label: str, state: str, epoch: int) -> None:
+        """Hear that a trial ended or was stopped, at an epoch."""
+
+    def failed(self, failure: Failure) -> None:
+        """Hear at once that a trial failed, in one line."""
+
+    def note(self, text: str) -> None:
+        """Hear of something worth a line: a worker that was replaced, an interruption."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nnexp.errors import TrackingError
 from nnexp.sweeps.leaderboard import Row
-from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Trial
 from nnexp.tracking.tracker import Tracker
 

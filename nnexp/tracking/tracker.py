@@ -16,7 +16,7 @@ from nnexp import __version__
 from nnexp.numerics import NUMERICS_VERSION
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.leaderboard import Row, as_csv, as_markdown, best_metric
-from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.tracking import provenance
 from nnexp.tracking.store import open_store

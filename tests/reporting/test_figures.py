@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from nnexp.reporting.figures import SHOWN, comparison
 from nnexp.sweeps.leaderboard import Row, leaderboard
-from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.old_ledger import TrialResult
 from tests.sweeps.test_leaderboard import board, diverged, result
 
 

@@ -13,7 +13,7 @@ from nnexp.sweeps.estimate import estimate
 from nnexp.sweeps.execution import execute
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.grouping import group
-from nnexp.sweeps.ledger import Ledger
+from nnexp.sweeps.old_ledger import Ledger
 from nnexp.sweeps.plan import make_plan
 from nnexp.testing.trials import small
 from nnexp.training import Training

@@ -26,7 +26,7 @@ from nnexp.sweeps import execution
 from nnexp.sweeps.execution import Progress, execute
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.grouping import group
-from nnexp.sweeps.ledger import Ledger, TrialResult
+from nnexp.sweeps.old_ledger import Ledger, TrialResult
 from nnexp.sweeps.plan import DataKey, Plan, make_plan
 from nnexp.testing.contracts import Numbers, assert_equal_numbers
 from nnexp.testing.trials import small

@@ -13,7 +13,7 @@ import pytest
 
 from nnexp.network.optimizers import SGD
 from nnexp.sweeps.leaderboard import aggregate, as_csv, as_markdown, best_metric, cell, columns, counts, leaderboard
-from nnexp.sweeps.ledger import TrialResult
+from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.testing.trials import small
 from nnexp.training import Objective

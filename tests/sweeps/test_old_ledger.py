@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from nnexp.errors import NnexpError
-from nnexp.sweeps.ledger import VERSION, Ledger, TrialResult
+from nnexp.sweeps.old_ledger import VERSION, Ledger, TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.testing.trials import small
 
@@ -41,7 +41,7 @@ RESULT = TrialResult(
 FINISHER = """
 import sys
 from pathlib import Path
-from tests.sweeps.test_ledger import RESULT, Ledger, plan, replace
+from tests.sweeps.test_old_ledger import RESULT, Ledger, plan, replace
 ledger = Ledger(Path(sys.argv[1]))
 sweep = plan(4000)
 ledger.add(sweep, "code")
