@@ -131,7 +131,8 @@ class Database:
     def select(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a query of columns finds; checksums are not looked at."""
         with self._clearly():
-            return self._connection.execute(query, values).fetchall()
+            found: list[tuple[Any, ...]] = self._connection.execute(query, values).fetchall()
+            return found
 
     def is_sound(self) -> bool:
         """Return whether SQLite finds its own structure in order."""

@@ -16,7 +16,6 @@ from filelock import FileLock, Timeout
 from nnexp.errors import UsageError
 from nnexp.sweeps.plan import write_whole
 
-
 GRACE_SECONDS = 0.5  # somebody may just be looking whether it is held
 
 
