@@ -136,7 +136,7 @@ class Database:
 
     def is_sound(self) -> bool:
         """Return whether SQLite finds its own structure in order."""
-        return str(self.scalar("PRAGMA integrity_check(1)")) == "ok"
+        return bool(self.scalar("PRAGMA integrity_check(1)") == "ok")
 
     def scalar(self, query: str, values: Sequence[Any] = ()) -> Any:
         """Return the one value that a query has."""
