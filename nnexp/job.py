@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nnexp.sweeps.leaderboard import Row
     from nnexp.sweeps.old_ledger import TrialResult
     from nnexp.sweeps.plan import Plan, Trial
-    from nnexp.tracking.tracker import Tracker
+    from nnexp.tracking.old_tracker import Tracker
 
 
 def run_single(config: DictConfig) -> None:
@@ -141,7 +141,7 @@ class _Run:
 
     def run(self) -> None:
         """Do all of it."""
-        from nnexp.tracking.delivery import Delivery
+        from nnexp.tracking.old_delivery import Delivery
 
         try:
             pending = self._open()
@@ -225,7 +225,7 @@ class _Run:
             self.ledger.delivered(self.plan.id, key)
 
     def _tracker(self) -> Tracker:
-        from nnexp.tracking.tracker import Tracker
+        from nnexp.tracking.old_tracker import Tracker
 
         experiment = self.settings.tracking.experiment
         return Tracker(self.uri, experiment, self.root, self.plan, folder=self.folder, single=self.single)

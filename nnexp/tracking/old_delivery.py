@@ -13,7 +13,7 @@ from nnexp.errors import TrackingError
 from nnexp.sweeps.leaderboard import Row
 from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Trial
-from nnexp.tracking.tracker import Tracker
+from nnexp.tracking.old_tracker import Tracker
 
 Parcel = tuple[Trial, TrialResult, Row]
 
