@@ -173,7 +173,7 @@ def _condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 def _is_sound(found: Sequence[Any]) -> bool:
     try:
-        return checksum(found[:-1]) == found[-1]
+        return bool(checksum(found[:-1]) == found[-1])
     except (TypeError, ValueError):  # bytes where a text was
         return False
 
