@@ -268,14 +268,20 @@ class Ledger:
             self._file.put(cursor, TRIAL, rows)
             self._due(cursor, sweep, [row["key"] for row in rows])
 
-    def plan_again(self, sweep: str, keys: Iterable[str]) -> None:
-        """Let trials be trained again, from their last saved slice if their stack still has one.
+    def plan_again(self, sweep: str, keys: Iterable[str], settings: Mapping[str, Any]) -> None:
+        """Let trials be trained again, and change the sweep's settings.
 
         Their records stay: those of the new training replace them where they differ.
         """
         rows = [row | {"state": "planned", "note": None, "reused_from": None} for row in self._trials(sweep, keys)]
         with self._file.transaction() as cursor:
             self._file.put(cursor, TRIAL, rows)
+            self._set(cursor, sweep, settings)
+
+    def set_settings(self, sweep: str, settings: Mapping[str, Any]) -> None:
+        """Change a sweep's settings."""
+        with self._file.transaction() as cursor:
+            self._set(cursor, sweep, settings)
 
     def reuse(self, sweep: str, origins: Mapping[str, str]) -> None:
         """Take over results and records of trials, each from another sweep."""
@@ -344,6 +350,10 @@ class Ledger:
         with self._file.transaction() as cursor:
             for table in TABLES:
                 self._file.delete(cursor, table, {"id" if table is SWEEP else "sweep": sweep})
+
+    def _set(self, cursor: Cursor, sweep: str, settings: Mapping[str, Any]) -> None:
+        (row,) = self._file.rows(SWEEP, {"id": sweep})
+        self._file.put(cursor, SWEEP, [row | {"settings": json.dumps(dict(settings))}])
 
     def _trial(self, sweep: str, key: str) -> Row:
         (row,) = self._trials(sweep, [key])
