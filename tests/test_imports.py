@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "sweeps": {"training", "network", "data", "config"},
     "tracking": {"sweeps", "training", "config"},
     "reporting": {"sweeps", "training", "config"},
+    "screen": {"sweeps", "training", "config"},
     "testing": {"config", "training", "data", "network"},
 }
 
@@ -34,10 +35,11 @@ HOMES: dict[str, set[str]] = {
     "mlflow": {"tracking"},
     "hydra": {"config", PLUGINS, "run", "command", "job"},
     "omegaconf": {"config", PLUGINS, "run", "command", "job"},
+    "rich": {"screen"},
 }
 
 # Packages that take long to import, which happens inside of functions only.
-HEAVY = {"mlflow", "pandas", "matplotlib", "sklearn"}
+HEAVY = {"mlflow", "pandas", "matplotlib", "sklearn", "rich"}
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,10 @@ def test_the_rooms_import_in_one_direction() -> None:
         ("reporting", "import matplotlib.pyplot as plt"),
         ("reporting", "import numpy, pandas"),
         ("data", "from sklearn.datasets import load_iris"),
+        ("screen", "from nnexp.tracking import store"),
+        ("screen", "from rich.live import Live"),
+        ("sweeps", "def draw():\n    from rich.live import Live"),
+        ("sweeps", "from nnexp.screen import say"),
         ("errors", "from nnexp.network import stack"),
         ("__init__", "from nnexp.training import train"),
         ("run", "import pandas"),
@@ -172,6 +178,8 @@ def test_an_import_that_breaks_the_table_is_found(unit: str, source: str) -> Non
         ("tracking", "def log():\n    import mlflow"),
         ("tracking", "if TYPE_CHECKING:\n    from mlflow import MlflowClient"),
         ("config", "from omegaconf import OmegaConf"),
+        ("screen", "def draw():\n    from rich.live import Live"),
+        ("screen", "from nnexp.sweeps.leaderboard import Row"),
         ("run", "from nnexp.hydra_plugins import register\nimport hydra"),
         ("hydra_plugins", "from nnexp.job import run_sweep"),
         ("__init__", "def __getattr__(name):\n    from nnexp.training import train"),

@@ -1,36 +1,58 @@
-"""The leaderboard: configurations by the mean of their repeats."""
+"""The leaderboard: configurations by the mean of their repeats, and how sure that mean is."""
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from scipy.special import stdtrit
 
 from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 
 STOPPED = "epoch_stopped"  # the metric that only a training that stopped early has
-COUNTS = ("diverged", "stopped")
+COUNTS = ("diverged", "failed", "unfinished", "stopped_early")
+SPREAD = "± is half of the 95 % t interval of the mean over n repeats"
 
 
 @dataclass(frozen=True)
 class Row:
     """A configuration's repeats.
 
-    n: how many finished. diverged: how many did not. stopped: how many of those that finished stopped early. mean,
-    deviation: over those that finished, of each metric that all of them have; the sample standard deviation, 0 for one
-    repeat.
+    n: how many finished. diverged, failed: how many did that instead. unfinished: how many did not end. stopped_early:
+    how many of those that finished did so before their last epoch. mean, deviation: over those that finished, of each
+    metric that all of them have; the sample standard deviation, 0 for one repeat. ci95: half of the 95 % t interval of
+    the mean, of nothing for one repeat.
     """
 
     label: str
     trials: tuple[Trial, ...]
     n: int
     diverged: int
-    stopped: int
+    failed: int
+    unfinished: int
+    stopped_early: int
     mean: Mapping[str, float]
     deviation: Mapping[str, float]
+    ci95: Mapping[str, float]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all repeats finished."""
+        return self.n == len(self.trials)
+
+
+def half_width(deviation: float, n: int) -> float | None:
+    """Return half of the 95 % t interval of a mean of n values with a sample standard deviation; None for one value.
+
+    t(0.975, n - 1) s / sqrt(n), for values that are independent and normal.
+    Source: Student 1908, doi:10.1093/biomet/6.1.1.
+    """
+    return float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n) if n > 1 else None
 
 
 def best_metric(trial: Trial) -> str:
@@ -42,12 +64,22 @@ def aggregate(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> Ro
     """Return the row of a configuration."""
     there = [(trial, results[trial.key]) for trial in trials if trial.key in results]
     scores = [_scores(trial, result) for trial, result in there if result.outcome == "finished"]
+    n, outcomes = len(scores), [result.outcome for _, result in there]
     names = [name for name in scores[0] if all(name in score for score in scores)] if scores else []
-    mean = {name: statistics.fmean(score[name] for score in scores) for name in names}
-    deviation = {name: statistics.stdev(score[name] for score in scores) if len(scores) > 1 else 0.0 for name in names}
-    stopped = sum(STOPPED in score for score in scores)
-    label, diverged = trials[0].configuration_label, len(there) - len(scores)
-    return Row(label, tuple(trials), len(scores), diverged, stopped, mean, deviation)
+    deviation = {name: statistics.stdev(score[name] for score in scores) if n > 1 else 0.0 for name in names}
+    halves = {name: half_width(each, n) for name, each in deviation.items()}
+    return Row(
+        label=trials[0].configuration_label,
+        trials=tuple(trials),
+        n=n,
+        diverged=outcomes.count("diverged"),
+        failed=outcomes.count("failed"),
+        unfinished=len(trials) - len(there),
+        stopped_early=sum(STOPPED in score for score in scores),
+        mean={name: statistics.fmean(score[name] for score in scores) for name in names},
+        deviation=deviation,
+        ci95={name: half for name, half in halves.items() if half is not None},
+    )
 
 
 def _scores(trial: Trial, result: TrialResult) -> dict[str, float]:
@@ -59,26 +91,25 @@ def _scores(trial: Trial, result: TrialResult) -> dict[str, float]:
 
 
 def leaderboard(plan: Plan, results: Mapping[str, TrialResult]) -> list[Row]:
-    """Return the configurations, best first by the mean of the objective; those with a diverged repeat come last."""
+    """Return the configurations, best first by the mean of the objective; those that miss repeats come last."""
     rows = [aggregate(trials, results) for trials in plan.configurations.values()]
     objective = plan.trials[0].config.objective
     sign = -1.0 if objective.direction == "maximize" else 1.0
     return sorted(
-        rows, key=lambda row: (not row.n, row.diverged > 0, sign * row.mean.get(best_metric(row.trials[0]), 0.0))
+        rows, key=lambda row: (not row.n, not row.whole, sign * row.mean.get(best_metric(row.trials[0]), 0.0))
     )
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return the leaderboard as CSV: rank, what differs, counts, and mean and deviation of each metric."""
+    """Return the leaderboard as CSV: rank, what differs, counts, and mean, deviation and interval of each metric."""
     names = list(dict.fromkeys(name for row in rows for name in row.mean))
+    kinds = [f"{name}_{kind}" for name in names for kind in ("mean", "std", "ci95")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["rank", "configuration", "n", *COUNTS, *(f"{name}_{kind}" for name in names for kind in ("mean", "std"))]
-    )
+    writer.writerow(["rank", "configuration", "n", *COUNTS, *kinds])
     for rank, row in enumerate(rows, start=1):
-        cells = [kind.get(name, "") for name in names for kind in (row.mean, row.deviation)]
-        writer.writerow([rank, row.label, row.n, row.diverged, row.stopped, *cells])
+        cells = [kind.get(name, "") for name in names for kind in (row.mean, row.deviation, row.ci95)]
+        writer.writerow([rank, row.label, row.n, *(getattr(row, name) for name in COUNTS), *cells])
     return out.getvalue()
 
 
@@ -98,23 +129,35 @@ def counts(rows: Sequence[Row]) -> list[str]:
 
 
 def cell(row: Row, name: str) -> str:
-    """Return `mean ± deviation` of a metric, or a dash."""
+    """Return `mean ± half of its 95 % interval` of a metric; a dash for what there is not."""
     if name not in row.mean:
         return "–"
     digits = 1 if name == "epoch_best" else 4
-    return f"{row.mean[name]:.{digits}f} ± {row.deviation[name]:.{digits}f}"
+    half = f"{row.ci95[name]:.{digits}f}" if name in row.ci95 else "–"
+    return f"{row.mean[name]:.{digits}f} ± {half}"
+
+
+def repeats(row: Row) -> str:
+    """Return `3`, or `2 of 3` where repeats are missing from the mean."""
+    return str(row.n) if row.whole else f"{row.n} of {len(row.trials)}"
+
+
+def legend(rows: Sequence[Row], shown: Sequence[str]) -> str:
+    """Return the line that says what the columns of a short leaderboard are and in which order its rows."""
+    missing = "" if all(row.whole for row in rows) else "; configurations that miss repeats come last"
+    return f"mean over repeats{f', best {shown[0]} first' if shown else ''}; {SPREAD}{missing}"
 
 
 def as_markdown(rows: Sequence[Row], top: int = 20) -> str:
     """Return the head of the leaderboard as a Markdown table."""
-    names, counted = columns(rows), ["n", *dict.fromkeys(["diverged", *counts(rows)])]
-    lines = [
-        "| rank | configuration | " + " | ".join([*names, *counted]) + " |",
-        "|---:|---|" + "---:|" * len([*names, *counted]),
-    ]
+    names, counted = columns(rows), list(dict.fromkeys(["diverged", *counts(rows)]))
+    titles = ["rank", "configuration", *names, "n", *(name.replace("_", " ") for name in counted)]
+    said = legend(rows, names)
+    lines = [f"{said[0].upper()}{said[1:]}.", "", f"| {' | '.join(titles)} |"]
+    lines.append("|---:|---|" + "---:|" * (len(titles) - 2))
     for rank, row in enumerate(rows[:top], start=1):
-        cells = [*(cell(row, name) for name in names), *(str(getattr(row, name)) for name in counted)]
-        lines.append(f"| {rank} | {row.label.replace('|', '/')} | " + " | ".join(cells) + " |")
+        cells = [*(cell(row, name) for name in names), repeats(row), *(str(getattr(row, name)) for name in counted)]
+        lines.append(f"| {rank} | {row.label.replace('|', '/')} | {' | '.join(cells)} |")
     if len(rows) > top:
         lines.append(f"\n… and {len(rows) - top} more in leaderboard.csv.")
     return "\n".join(lines) + "\n"

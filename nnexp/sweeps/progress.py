@@ -28,6 +28,22 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Ended:
+    """A trial that ended without failing.
+
+    state: `finished`, `diverged` or `stopped`. epoch: the last one. objective: at the best epoch, None if there was
+    none. reason: why it stopped, in one line.
+    """
+
+    key: str
+    label: str
+    state: str
+    epoch: int
+    objective: float | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far a run of a sweep is.
 

@@ -1,4 +1,4 @@
-"""The leaderboard: means and deviations worked by hand, the best first, those that diverged last."""
+"""The leaderboard: means, deviations and intervals worked by hand, the best first, those that miss repeats last."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ from typing import Any
 import pytest
 
 from nnexp.network.optimizers import SGD
-from nnexp.sweeps.leaderboard import aggregate, as_csv, as_markdown, best_metric, cell, columns, counts, leaderboard
+from nnexp.sweeps.leaderboard import (
+    aggregate,
+    as_csv,
+    as_markdown,
+    best_metric,
+    cell,
+    columns,
+    counts,
+    half_width,
+    leaderboard,
+    legend,
+    repeats,
+)
 from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.testing.trials import small
@@ -49,9 +61,9 @@ def board(*configurations: Sequence[TrialResult | None], **settings: Any) -> tup
     """Return a plan with a configuration a list, a repeat an entry, and the results that there are."""
     trials: list[Trial] = []
     results: dict[str, TrialResult] = {}
-    for number, repeats in enumerate(configurations):
+    for number, outcomes in enumerate(configurations):
         config = small(optimizer=SGD(lr=number + 1), **settings)
-        for seed, each in enumerate(repeats):
+        for seed, each in enumerate(outcomes):
             key = f"{number}-{seed}"
             chosen = {"optimizer.lr": str(number + 1), "seed": str(seed)}
             trials.append(Trial(len(trials), key, f"c{number}", chosen, config, "d"))
@@ -88,9 +100,20 @@ def test_an_objective_of_the_training_part_counts_at_the_best_epoch_too() -> Non
     assert leaderboard(plan, results)[0].mean["train/cost_best"] == 2.0
 
 
-def test_one_repeat_has_no_deviation() -> None:
+def test_one_repeat_has_no_deviation_and_no_interval() -> None:
     plan, results = board([result(0.5)])
-    assert set(leaderboard(plan, results)[0].deviation.values()) == {0.0}
+    row = leaderboard(plan, results)[0]
+    assert set(row.deviation.values()) == {0.0}
+    assert row.ci95 == {}
+    assert half_width(0.0, 1) is None
+    assert cell(row, "val/acc_best") == "0.5000 ± –"
+
+
+@pytest.mark.parametrize(("n", "t"), [(2, 12.7062), (3, 4.3027), (4, 3.1824), (5, 2.7764), (10, 2.2622), (30, 2.0452)])
+def test_the_interval_is_that_of_students_table(n: int, t: float) -> None:
+    assert half_width(3.0, n) == pytest.approx(t * 3.0 / math.sqrt(n), rel=3e-5)
+    row = leaderboard(*board([result(1 + 0.01 * seed) for seed in range(n)]))[0]
+    assert row.ci95["val/acc_best"] == pytest.approx(t * row.deviation["val/acc_best"] / math.sqrt(n), rel=3e-5)
 
 
 def test_the_largest_mean_is_first() -> None:
@@ -119,10 +142,21 @@ def test_configurations_with_a_diverged_repeat_come_after_all_that_have_none() -
     assert rows[2].mean == rows[2].deviation == {}
 
 
-def test_repeats_that_are_not_there_are_neither_finished_nor_diverged() -> None:
-    plan, results = board([result(0.5), None, diverged()])
+def test_every_repeat_is_counted_once() -> None:
+    plan, results = board([result(0.5), None, diverged(), replace(diverged(), outcome="failed"), None])
     row = aggregate(plan.trials, results)
-    assert (row.n, row.diverged, len(row.trials)) == (1, 1, 3)
+    assert (row.n, row.diverged, row.failed, row.unfinished, row.stopped_early) == (1, 1, 1, 2, 0)
+    assert not row.whole
+    assert repeats(row) == "1 of 5"
+    assert counts([row]) == ["diverged", "failed", "unfinished"]
+
+
+@pytest.mark.parametrize("missing", [None, diverged(), replace(diverged(), outcome="failed")])
+def test_a_configuration_that_misses_repeats_comes_last_and_the_table_says_so(missing: TrialResult | None) -> None:
+    rows = leaderboard(*board([result(1.0), missing], [result(0.1), result(0.1)]))
+    assert [row.label for row in rows] == ["lr=2", "lr=1"]
+    assert legend(rows, ["val/acc_best"]).endswith("; configurations that miss repeats come last")
+    assert "come last" not in legend(rows[:1], ["val/acc_best"])
 
 
 def test_the_csv_has_every_number_in_full() -> None:
@@ -135,26 +169,30 @@ def test_the_csv_has_every_number_in_full() -> None:
     ]
     assert float(table[0]["val/acc_best_mean"]) == rows[0].mean["val/acc_best"]
     assert float(table[0]["val/acc_best_std"]) == rows[0].deviation["val/acc_best"]
+    assert float(table[0]["val/acc_best_ci95"]) == rows[0].ci95["val/acc_best"]
     assert table[1]["val/acc_best_mean"] == table[1]["test/acc_std"] == ""
     assert as_csv(rows).count("\r") == 0
 
 
 def test_a_csv_of_nothing_but_diverged_trials_has_its_rows() -> None:
     table = list(csv.DictReader(io.StringIO(as_csv(leaderboard(*board([diverged()]))))))
-    assert table == [{"rank": "1", "configuration": "lr=1", "n": "0", "diverged": "1", "stopped": "0"}]
+    counted = {"n": "0", "diverged": "1", "failed": "0", "unfinished": "0", "stopped_early": "0"}
+    assert table == [{"rank": "1", "configuration": "lr=1", **counted}]
 
 
 def test_the_short_table_shows_the_objective_its_test_and_the_best_epoch() -> None:
     rows = leaderboard(*board([diverged()], [result(0.5), result(1.0)]))
     assert columns(rows) == ["val/acc_best", "test/acc", "epoch_best"]
-    assert [cell(rows[0], name) for name in columns(rows)] == ["0.7500 ± 0.3536", "0.5000 ± 0.0000", "1.0 ± 0.0"]
+    assert [cell(rows[0], name) for name in columns(rows)] == ["0.7500 ± 3.1766", "0.5000 ± 0.0000", "1.0 ± 0.0"]
     assert [cell(rows[1], name) for name in columns(rows)] == ["–", "–", "–"]
     assert columns(leaderboard(*board([diverged()]))) == []
 
 
 def test_the_markdown_is_a_table_of_the_best() -> None:
     rows = leaderboard(*board(*[[result(number / 100)] for number in range(30)]))
-    lines = as_markdown(rows, top=3).splitlines()
+    said, empty, *lines = as_markdown(rows, top=3).splitlines()
+    assert said.startswith("Mean over repeats, best val/acc_best first; ± is half of the 95 % t interval of the mean")
+    assert empty == ""
     assert lines[0] == "| rank | configuration | val/acc_best | test/acc | epoch_best | n | diverged |"
     assert {line.count("|") for line in lines[:5]} == {8}
     assert [line.split("|")[2].strip() for line in lines[2:5]] == ["lr=30", "lr=29", "lr=28"]
@@ -172,12 +210,12 @@ def test_repeats_that_stopped_early_are_counted_and_averaged_with_those_that_did
     repeats = [stopped_early(0.5, 0.4), result(1.0, 1.0, 1.0)]
     plan, results = board(repeats[::-1] if turned else repeats)
     rows = leaderboard(plan, results)
-    assert (rows[0].n, rows[0].diverged, rows[0].stopped) == (2, 0, 1)
+    assert (rows[0].n, rows[0].diverged, rows[0].stopped_early) == (2, 0, 1)
     assert rows[0].mean["val/acc_best"] == 0.75
     assert "epoch_stopped" not in rows[0].mean, "a mean of some repeats"
-    assert counts(rows) == ["stopped"]
-    assert next(csv.DictReader(io.StringIO(as_csv(rows))))["stopped"] == "1"
-    assert as_markdown(rows).splitlines()[0].endswith("| n | diverged | stopped |")
+    assert counts(rows) == ["stopped_early"]
+    assert next(csv.DictReader(io.StringIO(as_csv(rows))))["stopped_early"] == "1"
+    assert as_markdown(rows).splitlines()[2].endswith("| n | diverged | stopped early |")
 
 
 def test_where_all_repeats_stopped_early_it_is_said_when() -> None:

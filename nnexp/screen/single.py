@@ -1,0 +1,27 @@
+"""A single trial."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnexp.screen.lines import say
+
+if TYPE_CHECKING:
+    from nnexp.sweeps.old_ledger import TrialResult
+    from nnexp.sweeps.plan import Trial
+
+
+def show_trial(trial: Trial, result: TrialResult) -> None:
+    """Print how a single trial went."""
+    objective = trial.config.objective.metric
+    if result.outcome == "diverged":
+        say(f"diverged in epoch {result.epoch} of {trial.config.training.epochs}: its cost or a metric is not finite")
+        return
+    best = int(result.summary["epoch_best"])
+    at_best = result.history[objective][result.epochs.index(best)]
+    early = f" (stopped early, of {trial.config.training.epochs})" if "epoch_stopped" in result.summary else ""
+    say(f"best epoch by {objective}: {best} of {result.epoch}{early}, {objective} {at_best:.4f}")
+    for name, value in result.summary.items():
+        if name.startswith("test/"):
+            say(f"  {name} {value:.4f}")
+    say(f"  {result.costs['parameters']:.0f} parameters, {result.costs['wall_seconds']:.2f} s of training")

@@ -1,0 +1,48 @@
+"""How far a sweep is, in words."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from nnexp.screen.wording import counted, duration
+
+if TYPE_CHECKING:
+    from nnexp.sweeps.progress import Best, Progress
+
+OUTCOMES = ("diverged", "failed", "stopped")  # worth saying once there are any
+
+
+def standing_line(progress: Progress) -> str:
+    """Return how far it is, how fast, how long it still takes, and what leads."""
+    parts = [done(progress), f"{progress.running:,} running", f"{progress.share:.0%} of the work"]
+    parts += [speed(progress)] if progress.epochs else []
+    parts += [f"{duration(progress.seconds_left)} left"] if isfinite(progress.seconds_left) else []
+    best = f"; best {leader(progress.best)}" if progress.best else ""
+    return ", ".join(parts) + best
+
+
+def done(progress: Progress) -> str:
+    """Return `3 of 8 trials done (1 diverged)`."""
+    there = ", ".join(f"{getattr(progress, name):,} {name}" for name in OUTCOMES if getattr(progress, name))
+    return f"{progress.ended:,} of {counted(progress.trials, 'trial')} done" + (f" ({there})" if there else "")
+
+
+def speed(progress: Progress) -> str:
+    """Return epochs a second, over all trials."""
+    rate = epochs_a_second(progress)
+    return f"{rate:,.1f} epochs/s" if rate < 10 else f"{rate:,.0f} epochs/s"
+
+
+def epochs_a_second(progress: Progress) -> float:
+    """Return epochs a second, 0 before there are any seconds."""
+    return progress.epochs / progress.seconds if progress.seconds else 0.0
+
+
+def leader(best: Best) -> str:
+    """Return the configuration that leads, with the 95 % interval of its mean where it has one."""
+    from nnexp.sweeps.leaderboard import half_width
+
+    half = half_width(best.deviation, best.n)
+    spread = f" ± {half:.4f}" if half is not None else ""
+    return f"{best.metric} {best.mean:.4f}{spread} (n={best.n}) {best.label}"
