@@ -169,8 +169,8 @@ class _Run:
         return [trial for trial in self.plan.trials if trial.key not in self.results]
 
     def _train(self, pending: Sequence[Trial]) -> None:
-        from nnexp.sweeps.execution import execute
         from nnexp.sweeps.grouping import group
+        from nnexp.sweeps.old_execution import execute
 
         count = _workers(self.settings)
         data = self._stored({trial.data_key for trial in pending})

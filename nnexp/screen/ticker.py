@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nnexp.screen.lines import say
 
 if TYPE_CHECKING:
-    from nnexp.sweeps.execution import Progress
+    from nnexp.sweeps.old_execution import Progress
 
 SECONDS_BETWEEN_LINES = 5.0
 

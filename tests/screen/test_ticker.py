@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nnexp.screen.ticker import Ticker
-from nnexp.sweeps.execution import Progress
+from nnexp.sweeps.old_execution import Progress
 
 
 def test_progress_is_said_now_and_then_and_not_at_every_slice(

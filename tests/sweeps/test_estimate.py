@@ -10,9 +10,9 @@ from nnexp.network.architecture import MLP
 from nnexp.network.optimizers import SGD, Adam
 from nnexp.sweeps import estimate as estimates
 from nnexp.sweeps.estimate import estimate
-from nnexp.sweeps.execution import execute
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.grouping import group
+from nnexp.sweeps.old_execution import execute
 from nnexp.sweeps.old_ledger import Ledger
 from nnexp.sweeps.plan import make_plan
 from nnexp.testing.trials import small

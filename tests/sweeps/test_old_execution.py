@@ -22,10 +22,10 @@ from nnexp.network.dropout import InvertedDropout
 from nnexp.network.losses import MeanSquaredError
 from nnexp.network.optimizers import SGD, Adam, Momentum, RMSprop
 from nnexp.network.penalties import L2
-from nnexp.sweeps import execution
-from nnexp.sweeps.execution import Progress, execute
+from nnexp.sweeps import old_execution as execution
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.grouping import group
+from nnexp.sweeps.old_execution import Progress, execute
 from nnexp.sweeps.old_ledger import Ledger, TrialResult
 from nnexp.sweeps.plan import DataKey, Plan, make_plan
 from nnexp.testing.contracts import Numbers, assert_equal_numbers

@@ -13,7 +13,7 @@ import numpy as np
 
 from nnexp.data.prepared import Data
 from nnexp.errors import NnexpError
-from nnexp.sweeps.files import write_trial
+from nnexp.sweeps.old_files import write_trial
 from nnexp.sweeps.old_ledger import Ledger, TrialResult
 from nnexp.sweeps.plan import DataKey, Plan, Trial
 from nnexp.sweeps.workers import Done, Worker, work
