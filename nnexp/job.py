@@ -208,6 +208,10 @@ class _Run:
         self.results |= results
         self._hand_over()
 
+    def _modern(self) -> dict[str, Any]:
+        metric = self.plan.trials[0].objective.metric
+        return {key: each.modern(metric) for key, each in self.results.items()}
+
     def _hand_over(self) -> None:
         """Hand configurations over to MLflow once all their repeats are there: each run carries their aggregate."""
         from nnexp.sweeps.leaderboard import aggregate
@@ -215,7 +219,7 @@ class _Run:
         for configuration, repeats in self.plan.configurations.items():
             if configuration not in self._handed_over and all(trial.key in self.results for trial in repeats):
                 self._handed_over.add(configuration)
-                row = aggregate(repeats, self.results)
+                row = aggregate(repeats, self._modern())
                 for trial in repeats:
                     self.delivery.put((trial, self.results[trial.key], row))
         self._note_delivered()
@@ -244,7 +248,7 @@ class _Run:
         self.delivery.drain()
         self._note_delivered()
         self.clock.lap("track")
-        rows = leaderboard(self.plan, self.results)
+        rows = leaderboard(self.plan.trials, self._modern())
         write_whole(self.folder / "leaderboard.csv", as_csv(rows))
         figure = None if self.single else self._draw(rows)
         try:
@@ -262,7 +266,7 @@ class _Run:
         from nnexp.reporting.figures import comparison
 
         path = self.folder / "comparison.png"
-        return path if comparison(rows, self.results, path) else None
+        return path if comparison(rows, self._modern(), path) else None
 
     def _say_what_is_to_do(self, pending: Sequence[Trial], widths: Sequence[int], workers: int) -> None:
         if not self.single:
@@ -282,7 +286,7 @@ class _Run:
 
     def _say_result(self, rows: Sequence[Row]) -> None:
         if self.single:
-            show_trial(self.plan.trials[0], self.results[self.plan.trials[0].key])
+            show_trial(self.plan.trials[0], self._modern()[self.plan.trials[0].key])
         else:
             say()
             show_leaderboard(rows)

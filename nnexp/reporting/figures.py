@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nnexp.sweeps.leaderboard import Row, best_metric
-from nnexp.sweeps.old_ledger import TrialResult
+from nnexp.sweeps.leaderboard import Row
+from nnexp.sweeps.results import TrialResult
 
 SHOWN = 20  # configurations
 
@@ -25,20 +25,19 @@ def comparison(rows: Sequence[Row], results: Mapping[str, TrialResult], path: Pa
     shown = [row for row in rows if row.n][:SHOWN]
     if not shown:
         return False
-    metric = best_metric(shown[0].trials[0])
     figure = Figure(figsize=(8, 1.1 + 0.3 * len(shown)), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for place, row in enumerate(shown):
-        values = [_objective(results[trial.key], metric) for trial in row.trials if trial.key in results]
-        found = [value for value in values if value is not None]
+        there = [results[trial.key] for trial in row.trials if trial.key in results]
+        found = [each.objective for each in there if each.outcome == "finished" and each.objective is not None]
         heights = place + 0.5 * (np.arange(len(found)) - (len(found) - 1) / 2) / len(found)  # equal values stay apart
         axes.plot(found, heights, "o", color="#0072b2", alpha=0.7, markersize=5, markeredgewidth=0)
         axes.plot([np.mean(found)] * 2, [place - 0.32, place + 0.32], color="#d55e00", linewidth=2.5)
     axes.set_yticks(range(len(shown)), [_name(row) for row in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     more = f", best {len(shown)} of {len(rows)}" if len(rows) > len(shown) else ""
-    objective = shown[0].trials[0].config.objective
+    objective = shown[0].trials[0].objective
     better = "higher" if objective.direction == "maximize" else "lower"
     axes.set_xlabel(f"{objective.metric} at the best epoch ({better} is better)")
     counts = sorted({row.n for row in shown})
@@ -54,9 +53,3 @@ def comparison(rows: Sequence[Row], results: Mapping[str, TrialResult], path: Pa
 
 def _name(row: Row) -> str:
     return f"{row.label} ({row.diverged} diverged)" if row.diverged else row.label
-
-
-def _objective(result: TrialResult, metric: str) -> float | None:
-    if result.outcome != "finished":
-        return None
-    return result.history[metric.removesuffix("_best")][result.epochs.index(int(result.summary["epoch_best"]))]

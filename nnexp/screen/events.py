@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nnexp.sweeps.leaderboard import Row
-    from nnexp.sweeps.old_ledger import TrialResult
     from nnexp.sweeps.plan import Trial
+    from nnexp.sweeps.results import TrialResult
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from nnexp.screen.lines import say
 
 if TYPE_CHECKING:
-    from nnexp.sweeps.old_ledger import TrialResult
     from nnexp.sweeps.plan import Trial
+    from nnexp.sweeps.results import TrialResult
 
 
 def show_trial(trial: Trial, result: TrialResult) -> None:
@@ -18,9 +18,9 @@ def show_trial(trial: Trial, result: TrialResult) -> None:
         say(f"diverged in epoch {result.epoch} of {trial.config.training.epochs}: its cost or a metric is not finite")
         return
     best = int(result.summary["epoch_best"])
-    at_best = result.history[objective][result.epochs.index(best)]
+    at_best = "" if result.objective is None else f", {objective} {result.objective:.4f}"
     early = f" (stopped early, of {trial.config.training.epochs})" if "epoch_stopped" in result.summary else ""
-    say(f"best epoch by {objective}: {best} of {result.epoch}{early}, {objective} {at_best:.4f}")
+    say(f"best epoch by {objective}: {best} of {result.epoch}{early}{at_best}")
     for name, value in result.summary.items():
         if name.startswith("test/"):
             say(f"  {name} {value:.4f}")

@@ -8,15 +8,36 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from scipy.special import stdtrit
 
-from nnexp.sweeps.old_ledger import TrialResult
-from nnexp.sweeps.plan import Plan, Trial
+from nnexp.sweeps.results import TrialResult
+from nnexp.training.settings import Objective
 
 STOPPED = "epoch_stopped"  # the metric that only a training that stopped early has
 COUNTS = ("diverged", "failed", "unfinished", "stopped_early")
 SPREAD = "± is half of the 95 % t interval of the mean over n repeats"
+
+
+class Ranked(Protocol):
+    """What a leaderboard needs to know of a trial, in a plan or in the ledger."""
+
+    @property
+    def key(self) -> str:
+        """The trial's key."""
+
+    @property
+    def configuration(self) -> str:
+        """What its repeats share."""
+
+    @property
+    def configuration_label(self) -> str:
+        """What differs, without the seed."""
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks it."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +51,7 @@ class Row:
     """
 
     label: str
-    trials: tuple[Trial, ...]
+    trials: tuple[Ranked, ...]
     n: int
     diverged: int
     failed: int
@@ -55,12 +76,12 @@ def half_width(deviation: float, n: int) -> float | None:
     return float(stdtrit(n - 1, 0.975)) * deviation / math.sqrt(n) if n > 1 else None
 
 
-def best_metric(trial: Trial) -> str:
+def best_metric(trial: Ranked) -> str:
     """Return the metric that ranks trials: the objective's value at the best epoch."""
-    return f"{trial.config.objective.metric}_best"
+    return f"{trial.objective.metric}_best"
 
 
-def aggregate(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> Row:
+def aggregate(trials: Sequence[Ranked], results: Mapping[str, TrialResult]) -> Row:
     """Return the row of a configuration."""
     there = [(trial, results[trial.key]) for trial in trials if trial.key in results]
     scores = [_scores(trial, result) for trial, result in there if result.outcome == "finished"]
@@ -82,18 +103,23 @@ def aggregate(trials: Sequence[Trial], results: Mapping[str, TrialResult]) -> Ro
     )
 
 
-def _scores(trial: Trial, result: TrialResult) -> dict[str, float]:
+def _scores(trial: Ranked, result: TrialResult) -> dict[str, float]:
     """Return what is averaged: the objective at the best epoch, then the other summary metrics and the seconds."""
-    objective = trial.config.objective.metric
-    at_best = result.history[objective][result.epochs.index(int(result.summary["epoch_best"]))]
+    best = {} if result.objective is None else {best_metric(trial): result.objective}
     rest = {name: value for name, value in result.summary.items() if name != best_metric(trial)}
-    return {best_metric(trial): at_best, **rest, "cost/wall_seconds": result.costs["wall_seconds"]}
+    return {**best, **rest, "cost/wall_seconds": result.costs["wall_seconds"]}
 
 
-def leaderboard(plan: Plan, results: Mapping[str, TrialResult]) -> list[Row]:
-    """Return the configurations, best first by the mean of the objective; those that miss repeats come last."""
-    rows = [aggregate(trials, results) for trials in plan.configurations.values()]
-    objective = plan.trials[0].config.objective
+def leaderboard(trials: Sequence[Ranked], results: Mapping[str, TrialResult]) -> list[Row]:
+    """Return the configurations, best first by the mean of the objective; those that miss repeats come last.
+
+    Args: results: of the trials that have ended.
+    """
+    configurations: dict[str, list[Ranked]] = {}
+    for trial in trials:
+        configurations.setdefault(trial.configuration, []).append(trial)
+    rows = [aggregate(repeats, results) for repeats in configurations.values()]
+    objective = trials[0].objective
     sign = -1.0 if objective.direction == "maximize" else 1.0
     return sorted(
         rows, key=lambda row: (not row.n, not row.whole, sign * row.mean.get(best_metric(row.trials[0]), 0.0))

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nnexp.errors import NnexpError, UsageError
+from nnexp.sweeps import results
 from nnexp.sweeps.plan import Plan
 
 SCHEMA = """
@@ -54,6 +55,15 @@ class TrialResult:
     stack_width: int
     started_at: float
     ended_at: float
+
+    def modern(self, metric: str) -> results.TrialResult:
+        """Return it as the leaderboard takes it."""
+        best = int(self.summary["epoch_best"])
+        objective = self.history[metric][self.epochs.index(best)] if best else None
+        return results.TrialResult(
+            self.outcome, self.epoch, objective, self.summary, self.costs, self.stack_width, self.started_at,
+            self.ended_at, "",
+        )  # fmt: skip
 
 
 class Ledger:

@@ -18,7 +18,7 @@ from nnexp.data.sources import Source
 from nnexp.errors import UsageError
 from nnexp.numerics import NUMERICS_VERSION
 from nnexp.sweeps.sources import Foreign, foreign
-from nnexp.training.settings import Training, TrialConfig
+from nnexp.training.settings import Objective, Training, TrialConfig
 
 KNOWN_BY_NAME = ("optimizer", "dataset", "experiment")  # none, norm or constant would say too little
 
@@ -51,6 +51,11 @@ class Trial:
     def configuration_label(self) -> str:
         """The label without the seed."""
         return replace(self, chosen={key: value for key, value in self.chosen.items() if key != "seed"}).label
+
+    @property
+    def objective(self) -> Objective:
+        """What ranks it."""
+        return self.config.objective
 
     @property
     def data_key(self) -> DataKey:

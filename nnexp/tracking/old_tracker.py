@@ -185,7 +185,7 @@ def aggregates(row: Row) -> dict[str, float]:
 
     Those are the same metric and the cheap ones: each is another column of MLflow's table.
     """
-    found, objective = {"agg/n": float(row.n)}, row.trials[0].config.objective.metric.partition("/")[2]
+    found, objective = {"agg/n": float(row.n)}, row.trials[0].objective.metric.partition("/")[2]
     tested = [f"test/{name}" for name in dict.fromkeys((*CHEAP, objective))]
     for name in (best_metric(row.trials[0]), *tested):
         if name not in row.mean:

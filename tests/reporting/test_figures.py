@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from nnexp.reporting.figures import SHOWN, comparison
 from nnexp.sweeps.leaderboard import Row, leaderboard
-from nnexp.sweeps.old_ledger import TrialResult
+from nnexp.sweeps.results import TrialResult
 from tests.sweeps.test_leaderboard import board, diverged, result
 
 
@@ -43,7 +43,7 @@ def drawn(path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[Row], results:
 @pytest.mark.parametrize("configurations", [1, 5, 60])
 def test_a_comparison_is_a_png_as_tall_as_its_rows(tmp_path: Path, configurations: int) -> None:
     plan, results = board(*[[result(number / 100), result(number / 90)] for number in range(configurations)])
-    assert comparison(leaderboard(plan, results), results, tmp_path / "comparison.png")
+    assert comparison(leaderboard(plan.trials, results), results, tmp_path / "comparison.png")
     width, height = size_of(tmp_path / "comparison.png")
     assert 800 <= width <= 1600
     assert 130 * 0.3 * min(configurations, SHOWN) < height < 1400
@@ -51,7 +51,7 @@ def test_a_comparison_is_a_png_as_tall_as_its_rows(tmp_path: Path, configuration
 
 def test_nothing_is_drawn_where_nothing_finished(tmp_path: Path) -> None:
     plan, results = board([diverged(), diverged()])
-    assert not comparison(leaderboard(plan, results), results, tmp_path / "comparison.png")
+    assert not comparison(leaderboard(plan.trials, results), results, tmp_path / "comparison.png")
     assert not comparison([], {}, tmp_path / "comparison.png")
     assert list(tmp_path.iterdir()) == []
 
@@ -60,7 +60,7 @@ def test_every_repeat_that_finished_is_a_dot_and_the_mean_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, results = board([result(0.5), result(0.7)], [result(0.9), diverged()], [diverged()])
-    axes = drawn(tmp_path / "comparison.png", monkeypatch, leaderboard(plan, results), results)
+    axes = drawn(tmp_path / "comparison.png", monkeypatch, leaderboard(plan.trials, results), results)
     dots, mean, other_dots, other_mean = axes.lines
     assert list(dots.get_xdata()) == [0.5, 0.7]
     assert list(mean.get_xdata()) == pytest.approx([0.6, 0.6])
@@ -72,13 +72,13 @@ def test_every_repeat_that_finished_is_a_dot_and_the_mean_a_line(
 
 def test_the_axis_says_what_is_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, results = board([result(0.5)])
-    axes = drawn(tmp_path / "comparison.png", monkeypatch, leaderboard(plan, results), results)
+    axes = drawn(tmp_path / "comparison.png", monkeypatch, leaderboard(plan.trials, results), results)
     assert axes.get_xlabel() == "val/acc at the best epoch (higher is better)"
 
 
 def test_only_the_best_are_drawn_and_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, results = board(*[[result(number / 100)] for number in range(SHOWN + 5)])
-    axes = drawn(tmp_path / "comparison.png", monkeypatch, leaderboard(plan, results), results)
+    axes = drawn(tmp_path / "comparison.png", monkeypatch, leaderboard(plan.trials, results), results)
     assert len(axes.lines) == 2 * SHOWN
     assert f"best {SHOWN} of {SHOWN + 5}" in axes.get_title(loc="left")
     assert axes.get_yticklabels()[0].get_text() == f"lr={SHOWN + 5}"

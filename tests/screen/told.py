@@ -35,7 +35,7 @@ def outcome(folder: Path) -> Result:
     """Return the result of a sweep of two configurations."""
     plan, results = board([result(0.5), result(0.7)], [result(float("inf")), diverged()])
     return Result(
-        sweep="name-1234", states={"finished": 3, "diverged": 1}, rows=leaderboard(plan, results), folder=folder,
+        sweep="name-1234", states={"finished": 3, "diverged": 1}, rows=leaderboard(plan.trials, results), folder=folder,
         seconds={"train": 2.0}, total_seconds=3.5, notes=("MLflow lacks 2 trials: nnexp-sync sends them",),
         look=("nnexp-ui", "http://127.0.0.1:5000"), again="nnexp-run -m a=1,2",
     )  # fmt: skip

@@ -13,6 +13,7 @@ import pytest
 
 from nnexp.network.optimizers import SGD
 from nnexp.sweeps.leaderboard import (
+    Row,
     aggregate,
     as_csv,
     as_markdown,
@@ -25,8 +26,8 @@ from nnexp.sweeps.leaderboard import (
     legend,
     repeats,
 )
-from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
+from nnexp.sweeps.results import TrialResult
 from nnexp.testing.trials import small
 from nnexp.training import Objective
 
@@ -35,26 +36,21 @@ MINIMIZE = Objective(metric="val/loss", direction="minimize")
 
 def result(*values: float, best: int = 1, test: float = 0.5, metric: str = "val/acc") -> TrialResult:
     """Return a finished result whose objective took some values."""
-    epochs = list(range(1, len(values) + 1))
     return TrialResult(
         outcome="finished",
         epoch=len(values),
-        epochs=epochs,
-        history={metric: list(values)},
-        times=[float(epoch) for epoch in epochs],
+        objective=values[best - 1],
         summary={"epoch_best": float(best), f"{metric}_best": values[best - 1], "test/acc": test},
-        confusion={},
         costs={"wall_seconds": 2.0, "parameters": 7.0},
         stack_width=3,
         started_at=0.0,
         ended_at=9.0,
+        code="c",
     )
 
 
 def diverged(epoch: int = 1) -> TrialResult:
-    return TrialResult(
-        "diverged", epoch, [], {"val/acc": []}, [], {"epoch_best": 0.0}, {}, {"wall_seconds": 1.0}, 3, 0.0, 1.0
-    )
+    return TrialResult("diverged", epoch, None, {"epoch_best": 0.0}, {"wall_seconds": 1.0}, 3, 0.0, 1.0, "c")
 
 
 def board(*configurations: Sequence[TrialResult | None], **settings: Any) -> tuple[Plan, dict[str, TrialResult]]:
@@ -72,13 +68,17 @@ def board(*configurations: Sequence[TrialResult | None], **settings: Any) -> tup
     return Plan("name", (), {}, tuple(trials)), results
 
 
+def ranked(plan: Plan, results: dict[str, TrialResult]) -> list[Row]:
+    return leaderboard(plan.trials, results)
+
+
 def labels(plan: Plan, results: dict[str, TrialResult]) -> list[str]:
-    return [row.label for row in leaderboard(plan, results)]
+    return [row.label for row in leaderboard(plan.trials, results)]
 
 
 def test_means_and_deviations_are_those_worked_by_hand() -> None:
     plan, results = board([result(0.5, test=0.25), result(0.75, test=0.5), result(1.0, test=0.75)])
-    (row,) = leaderboard(plan, results)
+    (row,) = leaderboard(plan.trials, results)
     assert (row.label, row.n, row.diverged) == ("lr=1", 3, 0)
     assert row.mean["val/acc_best"] == 0.75
     assert row.deviation["val/acc_best"] == 0.25  # sqrt((0.25² + 0 + 0.25²) / 2): the sample's
@@ -89,7 +89,7 @@ def test_means_and_deviations_are_those_worked_by_hand() -> None:
 
 def test_the_objective_counts_at_the_best_epoch_and_not_at_the_last() -> None:
     plan, results = board([result(0.2, 0.9, 0.3, best=2)])
-    assert leaderboard(plan, results)[0].mean["val/acc_best"] == 0.9
+    assert leaderboard(plan.trials, results)[0].mean["val/acc_best"] == 0.9
 
 
 def test_an_objective_of_the_training_part_counts_at_the_best_epoch_too() -> None:
@@ -97,12 +97,12 @@ def test_an_objective_of_the_training_part_counts_at_the_best_epoch_too() -> Non
     value = result(3.0, 2.0, 2.5, best=2, metric="train/cost")
     plan, results = board([value], objective=objective)
     assert best_metric(plan.trials[0]) == "train/cost_best"
-    assert leaderboard(plan, results)[0].mean["train/cost_best"] == 2.0
+    assert leaderboard(plan.trials, results)[0].mean["train/cost_best"] == 2.0
 
 
 def test_one_repeat_has_no_deviation_and_no_interval() -> None:
     plan, results = board([result(0.5)])
-    row = leaderboard(plan, results)[0]
+    row = leaderboard(plan.trials, results)[0]
     assert set(row.deviation.values()) == {0.0}
     assert row.ci95 == {}
     assert half_width(0.0, 1) is None
@@ -112,7 +112,7 @@ def test_one_repeat_has_no_deviation_and_no_interval() -> None:
 @pytest.mark.parametrize(("n", "t"), [(2, 12.7062), (3, 4.3027), (4, 3.1824), (5, 2.7764), (10, 2.2622), (30, 2.0452)])
 def test_the_interval_is_that_of_students_table(n: int, t: float) -> None:
     assert half_width(3.0, n) == pytest.approx(t * 3.0 / math.sqrt(n), rel=3e-5)
-    row = leaderboard(*board([result(1 + 0.01 * seed) for seed in range(n)]))[0]
+    row = ranked(*board([result(1 + 0.01 * seed) for seed in range(n)]))[0]
     assert row.ci95["val/acc_best"] == pytest.approx(t * row.deviation["val/acc_best"] / math.sqrt(n), rel=3e-5)
 
 
@@ -136,7 +136,7 @@ def test_equals_keep_the_order_of_the_plan() -> None:
 
 def test_configurations_with_a_diverged_repeat_come_after_all_that_have_none() -> None:
     plan, results = board([diverged(), diverged()], [result(1.0), diverged()], [result(0.1), result(0.1)])
-    rows = leaderboard(plan, results)
+    rows = leaderboard(plan.trials, results)
     assert [(row.label, row.n, row.diverged) for row in rows] == [("lr=3", 2, 0), ("lr=2", 1, 1), ("lr=1", 0, 2)]
     assert rows[1].mean["val/acc_best"] == 1.0  # over those that finished
     assert rows[2].mean == rows[2].deviation == {}
@@ -153,7 +153,7 @@ def test_every_repeat_is_counted_once() -> None:
 
 @pytest.mark.parametrize("missing", [None, diverged(), replace(diverged(), outcome="failed")])
 def test_a_configuration_that_misses_repeats_comes_last_and_the_table_says_so(missing: TrialResult | None) -> None:
-    rows = leaderboard(*board([result(1.0), missing], [result(0.1), result(0.1)]))
+    rows = ranked(*board([result(1.0), missing], [result(0.1), result(0.1)]))
     assert [row.label for row in rows] == ["lr=2", "lr=1"]
     assert legend(rows, ["val/acc_best"]).endswith("; configurations that miss repeats come last")
     assert "come last" not in legend(rows[:1], ["val/acc_best"])
@@ -161,7 +161,7 @@ def test_a_configuration_that_misses_repeats_comes_last_and_the_table_says_so(mi
 
 def test_the_csv_has_every_number_in_full() -> None:
     third = 1 / 3
-    rows = leaderboard(*board([result(third), result(2 * third)], [diverged()]))
+    rows = ranked(*board([result(third), result(2 * third)], [diverged()]))
     table = list(csv.DictReader(io.StringIO(as_csv(rows))))
     assert [(line["rank"], line["configuration"], line["n"], line["diverged"]) for line in table] == [
         ("1", "lr=1", "2", "0"),
@@ -175,21 +175,21 @@ def test_the_csv_has_every_number_in_full() -> None:
 
 
 def test_a_csv_of_nothing_but_diverged_trials_has_its_rows() -> None:
-    table = list(csv.DictReader(io.StringIO(as_csv(leaderboard(*board([diverged()]))))))
+    table = list(csv.DictReader(io.StringIO(as_csv(ranked(*board([diverged()]))))))
     counted = {"n": "0", "diverged": "1", "failed": "0", "unfinished": "0", "stopped_early": "0"}
     assert table == [{"rank": "1", "configuration": "lr=1", **counted}]
 
 
 def test_the_short_table_shows_the_objective_its_test_and_the_best_epoch() -> None:
-    rows = leaderboard(*board([diverged()], [result(0.5), result(1.0)]))
+    rows = ranked(*board([diverged()], [result(0.5), result(1.0)]))
     assert columns(rows) == ["val/acc_best", "test/acc", "epoch_best"]
     assert [cell(rows[0], name) for name in columns(rows)] == ["0.7500 ± 3.1766", "0.5000 ± 0.0000", "1.0 ± 0.0"]
     assert [cell(rows[1], name) for name in columns(rows)] == ["–", "–", "–"]
-    assert columns(leaderboard(*board([diverged()]))) == []
+    assert columns(ranked(*board([diverged()]))) == []
 
 
 def test_the_markdown_is_a_table_of_the_best() -> None:
-    rows = leaderboard(*board(*[[result(number / 100)] for number in range(30)]))
+    rows = ranked(*board(*[[result(number / 100)] for number in range(30)]))
     said, empty, *lines = as_markdown(rows, top=3).splitlines()
     assert said.startswith("Mean over repeats, best val/acc_best first; ± is half of the 95 % t interval of the mean")
     assert empty == ""
@@ -209,7 +209,7 @@ def stopped_early(*values: float) -> TrialResult:
 def test_repeats_that_stopped_early_are_counted_and_averaged_with_those_that_did_not(turned: bool) -> None:
     repeats = [stopped_early(0.5, 0.4), result(1.0, 1.0, 1.0)]
     plan, results = board(repeats[::-1] if turned else repeats)
-    rows = leaderboard(plan, results)
+    rows = leaderboard(plan.trials, results)
     assert (rows[0].n, rows[0].diverged, rows[0].stopped_early) == (2, 0, 1)
     assert rows[0].mean["val/acc_best"] == 0.75
     assert "epoch_stopped" not in rows[0].mean, "a mean of some repeats"
@@ -219,18 +219,18 @@ def test_repeats_that_stopped_early_are_counted_and_averaged_with_those_that_did
 
 
 def test_where_all_repeats_stopped_early_it_is_said_when() -> None:
-    rows = leaderboard(*board([stopped_early(0.5), stopped_early(0.5, 0.4)]))
+    rows = ranked(*board([stopped_early(0.5), stopped_early(0.5, 0.4)]))
     assert rows[0].mean["epoch_stopped"] == 1.5
 
 
 def test_a_metric_that_some_repeats_leave_undefined_has_no_mean() -> None:
     plan, results = board([result(0.5), replace(result(0.5), summary={"epoch_best": 1.0})])
-    assert set(leaderboard(plan, results)[0].mean) == {"val/acc_best", "epoch_best", "cost/wall_seconds"}
+    assert set(leaderboard(plan.trials, results)[0].mean) == {"val/acc_best", "epoch_best", "cost/wall_seconds"}
 
 
 @pytest.mark.parametrize("values", [(0.1, 0.2, 0.3), (1e9, 1e9 + 1, 1e9 + 2), (0.0, 0.0, 0.0)])
 def test_deviations_are_exact_where_the_mean_is_far_from_zero(values: tuple[float, ...]) -> None:
     plan, results = board([result(value) for value in values])
-    row = leaderboard(plan, results)[0]
+    row = leaderboard(plan.trials, results)[0]
     expected = math.sqrt(sum((value - values[1]) ** 2 for value in values) / 2)
     assert row.deviation["val/acc_best"] == pytest.approx(expected, rel=1e-12)
