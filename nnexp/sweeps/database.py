@@ -18,6 +18,10 @@ from typing import Any
 from nnexp.errors import NnexpError, UsageError
 
 LOCK_SECONDS = 60.0  # how long another process's writing is waited for
+DAMAGE = (  # what SQLite says of a file that is not as nnexp's statements left it: a missing table is an ERROR
+    *(sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_NOTADB),
+    *(sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG),
+)
 
 Row = dict[str, Any]
 
@@ -63,17 +67,29 @@ class Database:
         self.path, self.kind = path, kind
         with self._clearly():
             self._connection = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None)
+        try:
+            self._open(tables, version)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _open(self, tables: Sequence[Table], version: int) -> None:
+        with self._clearly():
+            self._connection.text_factory = _text
             self._write_ahead()
             self._connection.execute("PRAGMA synchronous=FULL")
-            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
+            found = self.scalar("PRAGMA user_version")
             if found not in (0, version):
-                raise NnexpError(f"{path} is a {kind} of version {found}, this nnexp reads version {version}")
+                if self.scalar("PRAGMA application_id") == version:  # the file says it twice
+                    raise DamageError(f"{self.path}: its version is damaged")
+                raise NnexpError(f"{self.path} is a {self.kind} of version {found}, this nnexp reads version {version}")
             if found != version:
                 with self.transaction() as cursor:
                     for table in tables:
                         cursor.execute(table.schema)
                         if table.extra:
                             cursor.execute(table.extra)
+                    cursor.execute(f"PRAGMA application_id={version}")
                     cursor.execute(f"PRAGMA user_version={version}")
 
     def close(self) -> None:
@@ -105,6 +121,10 @@ class Database:
         condition, values = _condition(where)
         cursor.execute(f"DELETE FROM {table.name}{condition}", values)
 
+    def forget(self, cursor: sqlite3.Cursor, table: Table, damaged: Sequence[Row]) -> None:
+        """Delete rows that `sound` found damaged, whatever they read now."""
+        cursor.executemany(f"DELETE FROM {table.name} WHERE rowid = ?", [(row["rowid"],) for row in damaged])
+
     def rows(self, table: Table, where: Mapping[str, Any], order: str = "") -> list[Row]:
         """Return the rows with some values.
 
@@ -116,17 +136,24 @@ class Database:
         return whole
 
     def sound(self, table: Table, where: Mapping[str, Any], order: str = "") -> tuple[list[Row], list[Row]]:
-        """Return the rows with some values that are as they were written, and those that are not."""
-        condition, values = _condition(where)
-        names = (*table.columns, "checksum")
-        query = f"SELECT {', '.join(names)} FROM {table.name}{condition}{f' ORDER BY {order}' if order else ''}"
+        """Return the rows with some values that are as they were written, and those that are not, with their rowid."""
         whole: list[Row] = []
         damaged: list[Row] = []
+        for row, sound in self.scan(table, where, order):
+            (whole if sound else damaged).append(row)
+        return whole, damaged
+
+    def scan(self, table: Table, where: Mapping[str, Any], order: str = "") -> Iterator[tuple[Row, bool]]:
+        """Yield the rows with some values, and whether each is as it was written; one that is not has its rowid."""
+        condition, values = _condition(where)
+        names = ("rowid", *table.columns, "checksum")
+        query = f"SELECT {', '.join(names)} FROM {table.name}{condition}{f' ORDER BY {order}' if order else ''}"
         with self._clearly():
             for found in self._connection.execute(query, values):
-                row = dict(zip(names, found, strict=True))
-                (whole if _is_sound(found) else damaged).append(row)
-        return whole, damaged
+                if _is_sound(found[1:]):
+                    yield dict(zip(table.columns, found[1:-1], strict=True)), True
+                else:
+                    yield dict(zip(names, found, strict=True)), False
 
     def select(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a query of columns finds; checksums are not looked at."""
@@ -160,10 +187,18 @@ class Database:
         """Say in one line what SQLite cannot do with the file."""
         try:
             yield
-        except sqlite3.OperationalError as error:
-            raise NnexpError(f"{self.path} cannot be used as a {self.kind}: {error}") from None
+        except UnicodeDecodeError:  # a name in the file, or in what SQLite says of it
+            raise DamageError(f"{self.path} cannot be used as a {self.kind}: a name in it is damaged") from None
         except sqlite3.DatabaseError as error:
-            raise DamageError(f"{self.path} cannot be used as a {self.kind}: {error}") from None
+            damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
+            raise (DamageError if damaged else NnexpError)(
+                f"{self.path} cannot be used as a {self.kind}: {error}"
+            ) from None
+
+
+def _text(found: bytes) -> str:
+    """Return a text also where damage left none, which its row's checksum then shows."""
+    return found.decode(errors="backslashreplace")
 
 
 def _condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:

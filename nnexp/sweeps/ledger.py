@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -152,34 +153,40 @@ class Ledger:
     def add(self, plan: Plan, code: str, settings: Mapping[str, Any]) -> list[str]:
         """Record a plan; of one that is there, mend what is damaged, so that it is trained again.
 
-        Returns: a line for everything that was mended.
+        Returns: a line for everything that was mended, and for other sweeps whose row is damaged.
+        Raises: DamageError if the file's structure is broken, which only salvaging mends.
         """
+        self.check()
+        lines = [
+            f"the ledger's row of sweep {id} is damaged: its own command mends it" for id in self._damaged(plan.id)
+        ]
         found, damaged = self._file.sound(SWEEP, {"id": plan.id})
-        if not found and not damaged and not self._file.select("SELECT 1 FROM trial WHERE sweep = ?", (plan.id,)):
+        if not found and not damaged and not self._has_rows(plan.id):
             with self._file.transaction() as cursor:
                 self._file.put(cursor, SWEEP, [_sweep_row(plan, code, settings)])
                 self._file.put(cursor, TRIAL, [_trial_row(plan, trial) for trial in plan.trials])
                 self._due(cursor, plan.id, [OWN_RUN])
-            return []
+            return lines
         row = _sweep_row(plan, code, settings)
         if found:
             row |= {name: found[0][name] for name in ("code", "planned_at")}
-        lines = self._mend(plan, row)
-        if lines and not self._file.is_sound():
+        return [*lines, *self._mend(plan, row, [SWEEP] if damaged else [])]
+
+    def check(self) -> None:
+        """Look whether the file's structure is in order, which takes 2 ms for each MB; rows are checked when read.
+
+        Raises: DamageError if it is not.
+        """
+        if not self._file.is_sound():
             raise DamageError(f"{self.path} is damaged")
-        return lines
 
     def sweeps(self) -> list[PlannedSweep]:
-        """Return all sweeps, the latest last."""
-        return [
-            PlannedSweep(**{**_without_checksum(row), "head": json.loads(row["head"]),
-                            "settings": json.loads(row["settings"])})
-            for row in self._file.rows(SWEEP, {}, "planned_at, id")
-        ]  # fmt: skip
+        """Return all sweeps, the latest last, but those whose own row is damaged."""
+        return [_planned_sweep(row) for row in self._file.sound(SWEEP, {}, "planned_at, id")[0]]
 
     def sweep(self, id: str) -> PlannedSweep | None:
         """Return the sweep of an id."""
-        return next((each for each in self.sweeps() if each.id == id), None)
+        return next((_planned_sweep(row) for row in self._file.rows(SWEEP, {"id": id})), None)
 
     def planned(self, sweep: str) -> list[PlannedTrial]:
         """Return the trials of a sweep, in order."""
@@ -223,10 +230,10 @@ class Ledger:
         """Return which of some trials another sweep finished, diverged ones included: the latest such sweep, and the
         code that trained it there."""
         found: dict[str, tuple[float, str, str]] = {}
-        planned_at = {each.id: each.planned_at for each in self.sweeps()}
+        planned_at = {each.id: each.planned_at for each in self.sweeps() if each.id != sweep}
         for key in keys:
             for row in self._file.sound(TRIAL, {"key": key})[0]:
-                if row["sweep"] != sweep and row["state"] in ("finished", "diverged") and row["sweep"] in planned_at:
+                if row["sweep"] in planned_at and row["state"] in ("finished", "diverged") and self._has_all(row):
                     origin = row["reused_from"] or row["sweep"]
                     each = planned_at[row["sweep"]], row["sweep"], json.loads(row["result"])["code"]
                     if origin == row["sweep"] or key not in found:
@@ -252,7 +259,7 @@ class Ledger:
                     self._record(cursor, row, saved.records[key])
                 row["epoch"] = max(row["epoch"], saved.epochs.get(key, 0))
                 if key in saved.results:
-                    _end(row, saved.results[key])
+                    self._end(cursor, row, saved.results[key])
             self._file.put(cursor, TRIAL, list(rows.values()))
             self._file.put(cursor, STACK, [_stack_row(sweep, stack) for stack in saved.stacks])
             for id in saved.over:
@@ -291,8 +298,11 @@ class Ledger:
                 key, origin = row["key"], origins[row["key"]]
                 theirs = self._trial(origin, key)
                 taken = {name: theirs[name] for name in ("state", "epoch", "records", "note", "result")}
+                replaced = 1 if row["records"] else 0
                 row |= {**taken, "reused_from": theirs["reused_from"] or origin}
+                row |= {"generation": row["generation"] + replaced}
                 records = self._file.rows(RECORD, {"sweep": origin, "key": key})
+                self._file.delete(cursor, RECORD, {"sweep": sweep, "key": key})
                 self._file.put(cursor, RECORD, [each | {"sweep": sweep} for each in records])
             self._file.put(cursor, TRIAL, mine)
             self._due(cursor, sweep, list(origins))
@@ -365,8 +375,13 @@ class Ledger:
             rows = self._file.rows(TRIAL, {"sweep": sweep, "key": key})
             if not rows:
                 raise DamageError(f"{self.path}: sweep {sweep} has no trial {key}")
-            found.append(_without_checksum(rows[0]))
+            found.append(rows[0])
         return found
+
+    def _has_all(self, row: Row) -> bool:
+        """Return whether all of a trial's records are as they were written."""
+        count: int = row["records"]
+        return len(self._file.sound(RECORD, {"sweep": row["sweep"], "key": row["key"]})[0]) == count
 
     def _record(self, cursor: Cursor, row: Row, new: History) -> None:
         """Add records to a trial's. Of epochs that it has, equal ones stay as they are; from the first one that differs
@@ -374,17 +389,33 @@ class Ledger:
         old = self.history(row["sweep"], row["key"]) if new.epochs and new.epochs[0] <= row["epoch"] else History()
         if old.epochs:
             same = _same_until(old, new)
-            if same < old.epochs[-1] and same < new.epochs[-1]:
-                self._file.delete(cursor, RECORD, {"sweep": row["sweep"], "key": row["key"]})
-                row |= {"generation": row["generation"] + 1, "epoch": 0, "records": 0}
+            if same < min(old.epochs[-1], new.epochs[-1]):
+                self._drop_records(cursor, row)
                 new = old.until(same) + new.after(same)
             else:
                 new = new.after(old.epochs[-1])
+        self._append(cursor, row, new)
+
+    def _append(self, cursor: Cursor, row: Row, new: History) -> None:
         if new.epochs:
             text = json.dumps(new.describe(), separators=(",", ":"))
             more = {"first": new.epochs[0], "last": new.epochs[-1], "history": text}
             self._file.put(cursor, RECORD, [{"sweep": row["sweep"], "key": row["key"], **more}])
             row |= {"epoch": new.epochs[-1], "records": row["records"] + 1}
+
+    def _drop_records(self, cursor: Cursor, row: Row) -> None:
+        self._file.delete(cursor, RECORD, {"sweep": row["sweep"], "key": row["key"]})
+        row |= {"generation": row["generation"] + 1, "epoch": 0, "records": 0}
+
+    def _end(self, cursor: Cursor, row: Row, result: TrialResult) -> None:
+        """Record how a trial ended. Of an earlier training that went on for longer, the rest is dropped."""
+        if result.outcome != "failed" and row["epoch"] > result.epoch:
+            kept = self.history(row["sweep"], row["key"]).until(result.epoch)
+            self._drop_records(cursor, row)
+            self._append(cursor, row, kept)
+        text = json.dumps(result.describe(), separators=(",", ":"))
+        epoch = max(row["epoch"], result.epoch)
+        row |= {"state": result.outcome, "epoch": epoch, "note": result.reason, "result": text}
 
     def _completed(self, cursor: Cursor, sweep: str, configurations: Iterable[str]) -> set[str]:
         """Return the trials of configurations of which all trials have ended."""
@@ -403,40 +434,55 @@ class Ledger:
             version = time.time_ns() if found is None else max(time.time_ns(), found[0] + 1)
             self._file.put(cursor, OUTBOX, [{"sweep": sweep, "key": key, "version": version}])
 
-    def _mend(self, plan: Plan, sweep: Row) -> list[str]:
+    def _has_rows(self, sweep: str) -> bool:
+        """Return whether anything is left of a sweep whose own row is lost."""
+        names = [table.name for table in TABLES if table is not SWEEP]
+        return any(self._file.select(f"SELECT 1 FROM {name} WHERE sweep = ? LIMIT 1", (sweep,)) for name in names)
+
+    def _damaged(self, sweep: str) -> list[str]:
+        """Return the ids of other sweeps whose row is damaged."""
+        return [str(row["id"]) for row in self._file.sound(SWEEP, {})[1] if row["id"] != sweep]
+
+    def _mend(self, plan: Plan, sweep: Row, damaged: Sequence[Table]) -> list[str]:
         """Put damaged rows of a sweep back to what is known for sure; what is lost is trained or delivered again."""
-        where = {"sweep": plan.id}
-        trials, broken = self._file.sound(TRIAL, where)
-        records, broken_records = self._file.sound(RECORD, where)
-        counts: dict[str, int] = {}
-        for record in records:
-            counts[record["key"]] = counts.get(record["key"], 0) + 1
-        whole = {row["key"] for row in trials if counts.get(row["key"], 0) == row["records"]}
-        lost = [trial for trial in plan.trials if trial.key not in whole]
-        others = [(table, self._file.sound(table, where)[1]) for table in (STACK, OUTBOX, DELIVERY)]
+        broken: dict[Table, list[Row]] = {table: [] for table in TABLES if table is not SWEEP}
+        records: dict[str, int] = {}  # that each trial should have
+        counts: Counter[str] = Counter()  # of those that are sound
+        for table in broken:
+            for row, sound in self._file.scan(table, {"sweep": plan.id}):
+                if not sound:
+                    broken[table].append(row)
+                elif table is TRIAL:
+                    records[row["key"]] = row["records"]
+                elif table is RECORD:
+                    counts[row["key"]] += 1
+        damaged = [*damaged, *(table for table in (STACK, OUTBOX, DELIVERY) if broken[table])]
+        lost = [trial for trial in plan.trials if records.get(trial.key) != counts[trial.key]]
         lines = [f"the ledger's rows of trial {trial.label} ({trial.key[:8]}) are damaged" for trial in lost]
-        lines += [f"a row of the ledger's table {table.name} is damaged" for table, rows in others if rows]
+        lines += [f"a row of the ledger's table {table.name} is damaged" for table in damaged]
         with self._file.transaction() as cursor:
             self._file.put(cursor, SWEEP, [sweep])
-            for row in (*broken, *broken_records, *(each for _, rows in others for each in rows)):
-                _forget(cursor, row)
+            for table, rows in broken.items():
+                self._file.forget(cursor, table, rows)
             for trial in lost:
                 for table in (TRIAL, RECORD):
                     self._file.delete(cursor, table, {"sweep": plan.id, "key": trial.key})
                 # another generation than any before: its run in MLflow, if there is one, is replaced
                 self._file.put(cursor, TRIAL, [_trial_row(plan, trial) | {"generation": time.time_ns()}])
-            for table, rows in others:
-                if rows and table is not STACK:
-                    self._due(cursor, plan.id, [OWN_RUN, *(trial.key for trial in plan.trials)])
+            self._forget_stacks_of(cursor, plan.id, {trial.key for trial in lost})
+            if {OUTBOX, DELIVERY} & {*damaged}:
+                self._due(cursor, plan.id, [OWN_RUN, *(trial.key for trial in plan.trials)])
         return lines
 
+    def _forget_stacks_of(self, cursor: Cursor, sweep: str, keys: set[str]) -> None:
+        """Drop the stacks of trials whose records are lost: they would go on from the middle."""
+        for row in self._file.sound(STACK, {"sweep": sweep})[0]:
+            if keys & {*json.loads(row["keys"])}:
+                self._file.delete(cursor, STACK, {"sweep": sweep, "id": row["id"]})
 
-def _forget(cursor: Cursor, row: Row) -> None:
-    """Delete a damaged row, whatever its identity reads now, by its checksum, which no other row has with its text."""
-    for table in TABLES:
-        if set(row) == {*table.columns, "checksum"}:
-            same = " AND ".join(f"{name} IS ?" for name in row)
-            cursor.execute(f"DELETE FROM {table.name} WHERE {same}", list(row.values()))
+
+def _planned_sweep(row: Row) -> PlannedSweep:
+    return PlannedSweep(**{**row, "head": json.loads(row["head"]), "settings": json.loads(row["settings"])})
 
 
 def _sweep_row(plan: Plan, code: str, settings: Mapping[str, Any]) -> Row:
@@ -471,11 +517,6 @@ def _stack_row(sweep: str, stack: SavedStack) -> Row:
     return {"sweep": sweep, **asdict(stack), "keys": json.dumps(stack.keys), "more": json.dumps(dict(stack.more))}
 
 
-def _end(row: Row, result: TrialResult) -> None:
-    text = json.dumps(result.describe(), separators=(",", ":"))
-    row |= {"state": result.outcome, "epoch": max(row["epoch"], result.epoch), "note": result.reason, "result": text}
-
-
 def _standing(row: Row) -> Standing:
     result = None if row["result"] is None else TrialResult.of(json.loads(row["result"]))
     names = ("key", "state", "attempts", "generation", "epoch", "note", "reused_from")
@@ -487,18 +528,19 @@ def _delivered(row: Row) -> Delivered:
     return Delivered(**{name: row[name] for name in names}, aggregated=bool(row["aggregated"]))
 
 
-def _without_checksum(row: Row) -> Row:
-    return {name: value for name, value in row.items() if name != "checksum"}
-
-
 def _same_until(old: History, new: History) -> int:
-    """Return the last epoch up to which two histories say the same of the epochs that both have."""
+    """Return the last epoch up to which two histories say the same, to the bit, of the epochs that both have."""
     place = {epoch: number for number, epoch in enumerate(old.epochs)}
     last = new.epochs[0] - 1
     for number, epoch in enumerate(new.epochs):
         if epoch not in place:
             continue
-        if any(old.values[name][place[epoch]] != values[number] for name, values in new.values.items()):
+        if _said(old, place[epoch]) != _said(new, number):
             return last
         last = epoch
     return last
+
+
+def _said(history: History, number: int) -> str:
+    """Return a record's values as a text, which tells -0.0 from 0.0, and in which a NaN equals itself."""
+    return repr(sorted((name, values[number]) for name, values in history.values.items()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -65,10 +66,14 @@ class History:
         return cls(tuple(plain["epochs"]), tuple(plain["times"]), values)
 
     def __add__(self, later: History) -> History:
-        """Return this history and what came after it."""
+        """Return this history and what came after it; a metric that one of them lacks is NaN there."""
         if not self.epochs or not later.epochs:
             return self if self.epochs else later
-        values = {name: each + later.values[name] for name, each in self.values.items()}
+        lacking, lacking_later = ((math.nan,) * len(each.epochs) for each in (self, later))
+        values = {
+            name: self.values.get(name, lacking) + later.values.get(name, lacking_later)
+            for name in {**self.values, **later.values}
+        }
         return History(self.epochs + later.epochs, self.times + later.times, values)
 
     def after(self, epoch: int) -> History:
