@@ -12,6 +12,7 @@ from typing import Protocol
 
 from scipy.special import stdtrit
 
+from nnexp.sweeps.markdown import escaped
 from nnexp.sweeps.results import TrialResult
 from nnexp.training.settings import Objective
 
@@ -183,7 +184,7 @@ def as_markdown(rows: Sequence[Row], top: int = 20) -> str:
     lines.append("|---:|---|" + "---:|" * (len(titles) - 2))
     for rank, row in enumerate(rows[:top], start=1):
         cells = [*(cell(row, name) for name in names), repeats(row), *(str(getattr(row, name)) for name in counted)]
-        lines.append(f"| {rank} | {row.label.replace('|', '/')} | {' | '.join(cells)} |")
+        lines.append(f"| {rank} | {escaped(row.label)} | {' | '.join(cells)} |")
     if len(rows) > top:
         lines.append(f"\n… and {len(rows) - top} more in leaderboard.csv.")
     return "\n".join(lines) + "\n"
