@@ -345,6 +345,20 @@ class Ledger:
             if version is not None:
                 self._file.delete(cursor, OUTBOX, {"sweep": sweep, "key": key, "version": version})
 
+    def nothing_due(self, sweep: str, key: str, version: int) -> None:
+        """Take a version out of the outbox of which there is nothing to tell MLflow."""
+        with self._file.transaction() as cursor:
+            self._file.delete(cursor, OUTBOX, {"sweep": sweep, "key": key, "version": version})
+
+    def under_way(self) -> dict[str, list[str]]:
+        """Return the sweeps that look as if they were worked on: trials that are running, or its own run in MLflow."""
+        found: dict[str, list[str]] = {}
+        for sweep, key in self._file.select("SELECT sweep, key FROM trial WHERE state = 'running'"):
+            found.setdefault(sweep, []).append(key)
+        for (sweep,) in self._file.select("SELECT sweep FROM delivery WHERE key = ? AND state = 'running'", (OWN_RUN,)):
+            found.setdefault(sweep, [])
+        return found
+
     def deliver_again(self, sweep: str, keys: Iterable[str], *, wholly: bool = True) -> None:
         """Put trials, or the sweep's own run, into the outbox. wholly: as if MLflow had nothing of them."""
         keys = list(keys)

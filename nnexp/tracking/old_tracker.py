@@ -19,7 +19,7 @@ from nnexp.sweeps.leaderboard import Row, as_csv, as_markdown, best_metric
 from nnexp.sweeps.old_ledger import TrialResult
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.tracking import provenance
-from nnexp.tracking.store import open_store
+from nnexp.tracking.store import Store, open_store
 from nnexp.training.metrics import CHEAP
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Tracker:
     """
 
     def __init__(self, uri: str, experiment: str, root: Path, plan: Plan, *, folder: Path, single: bool) -> None:
-        self.client, self.experiment_id = open_store(uri, experiment, root)
+        self.client, self.experiment_id = open_store(Store(uri, experiment, root))
         self.plan, self.folder, self.single = plan, folder, single
         self.parent: str | None = None
         self._places: dict[str, str] = {}  # where the artifacts of new runs go

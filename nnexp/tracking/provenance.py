@@ -71,6 +71,7 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         "git": git(),
+        "user": user(),
         "argv": [Path(sys.argv[0]).name],
     }
 

@@ -4,25 +4,73 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sqlite3
-from contextlib import closing
+import threading
+from collections.abc import Callable
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.request import urlopen
 
 from filelock import FileLock, Timeout
 
-from nnexp.errors import ConfigError, TrackingError
+from nnexp.errors import ConfigError, NnexpError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 STORES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")  # that MLflow can write to
 LOCK_SECONDS = 120
+SECRETS = ("pass", "pwd", "secret", "token", "odbc_connect")  # in the names of a database URI's parameters
+
+# How MLflow behaves unless the user has said otherwise. Its own retries would block for minutes and repeat what must
+# not be repeated; nnexp tries again itself.
+MANNERS = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a sweep is tracked. uri: MLflow's. experiment: its name. root: the folder where nnexp writes."""
+
+    uri: str
+    experiment: str
+    root: Path
+
+    @property
+    def address(self) -> str:
+        """The URI, which may be shown and kept: without credentials."""
+        return without_credentials(self.uri)
+
+    def __str__(self) -> str:
+        return f"{self.address}, experiment {self.experiment}"
+
+    @property
+    def path(self) -> Path | None:
+        """The file of a SQLite store."""
+        place, found, path = self.uri.partition("?")[0].partition("sqlite:///")
+        return Path(path) if found and not place else None
+
+    @property
+    def lock(self) -> FileLock:
+        """What one process at a time holds while it opens the store."""
+        place = self.root / "mlflow.db" if self.path is None else self.path
+        return FileLock(place.with_suffix(".lock"), timeout=LOCK_SECONDS)
 
 
 def store_uri(given: str | None, root: Path) -> str:
     """Return the tracking URI: the given one, else MLFLOW_TRACKING_URI, else SQLite under the root.
 
+    That of a SQLite file is made absolute: the same one wherever a later command runs.
     Raises: ConfigError if it names a kind of store that MLflow cannot write to.
     """
     named = {"tracking.uri": given, "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI")}
@@ -30,35 +78,129 @@ def store_uri(given: str | None, root: Path) -> str:
         if uri:
             kind, colon, _ = uri.partition(":")
             if not colon or kind.partition("+")[0] not in STORES:
-                raise ConfigError(f"{name} must begin with one of {', '.join(STORES)}; got {uri!r}")
-            return uri
+                raise ConfigError(
+                    f"{name} must begin with one of {', '.join(STORES)}; got {without_credentials(uri)!r}"
+                )
+            return _absolute(uri)
     return f"sqlite:///{root / 'mlflow.db'}"
 
 
-def open_store(uri: str, experiment: str, root: Path) -> tuple[MlflowClient, str]:
+def _absolute(uri: str) -> str:
+    path = uri.removeprefix("sqlite:///")
+    return uri if path == uri or path.startswith(("/", ":")) or not path else f"sqlite:///{Path(path).absolute()}"
+
+
+def without_credentials(uri: str) -> str:
+    """Return a URI without its password; of a server's, without its user too, whose name may be a token."""
+    kind, colon, rest = uri.partition("://")
+    if not colon or kind == "sqlite":
+        return uri
+    if kind in ("http", "https"):
+        place, slash, path = rest.partition("/")
+        return f"{kind}://{place.rpartition('@')[2]}{slash}{path}"
+    rest = re.sub(r"^([^:/@]*):[^@]*@", r"\1@", rest)  # as SQLAlchemy reads it: a password may have slashes
+    place, question, query = rest.partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query) if not any(each in name.lower() for each in SECRETS)]
+    return f"{kind}://{place}{question if kept else ''}{urlencode(kept, safe='/:,')}"
+
+
+def one_line(error: BaseException, uri: str) -> str:
+    """Return what an error says in one line, without the credentials of a URI."""
+    text = str(error) if isinstance(error, NnexpError) else f"{type(error).__name__}: {error}"
+    for secret in sorted(_secrets(uri), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = re.sub(r"(?<=://)[^/\s'\"@]*@", "", text.replace(uri, without_credentials(uri)))
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+
+
+def _secrets(uri: str) -> set[str]:
+    """Return what a URI has that must not be shown."""
+    kind, _, rest = uri.partition("://")
+    if kind == "sqlite":
+        return set()
+    found = {value for name, value in parse_qsl(rest.partition("?")[2]) if any(s in name.lower() for s in SECRETS)}
+    with suppress(ValueError):
+        found |= {urlsplit(uri).password or ""}
+    match = re.match(r"[^:/@]*:([^@]*)@", rest)
+    return {each for each in (*found, match[1] if match else "") if len(each) > 2}
+
+
+def mind_manners() -> None:
+    """Set how MLflow behaves, where the user has not said it."""
+    for name, value in MANNERS.items():
+        os.environ.setdefault(name, value)
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.ERROR)  # 60 lines of migrations otherwise
+
+
+def open_store(store: Store) -> tuple[MlflowClient, str]:
     """Return a client and the id of the experiment, both created if they are missing.
 
     MLflow's own telemetry is off unless the user turns it on (MLFLOW_DISABLE_TELEMETRY=false).
     Raises: TrackingError if the store cannot be used.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    mind_manners()
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    logging.getLogger("alembic").setLevel(logging.ERROR)  # 60 lines of migrations otherwise
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)
-    root.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(root / "mlflow.lock", timeout=LOCK_SECONDS):
-            if uri.startswith("sqlite:///"):
-                _ensure_sqlite(Path(uri.removeprefix("sqlite:///")))
-            client = MlflowClient(tracking_uri=uri)
-            return client, _experiment(client, experiment, uri, root)
+        Path(store.lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        with store.lock:
+            if store.path is not None:
+                _ensure_sqlite(store.path)
+            client = MlflowClient(tracking_uri=store.uri)
+            return client, _experiment(client, store)
     except Timeout:
-        raise TrackingError(f"{root / 'mlflow.lock'} is held by another process for over {LOCK_SECONDS} s") from None
-    except MlflowException as error:
-        raise TrackingError(f"MLflow's store cannot be used: {str(error).splitlines()[0]}") from None
+        raise TrackingError(f"{store.lock.lock_file} is held by another process for over {LOCK_SECONDS} s") from None
+    except (MlflowException, OSError, sqlite3.Error) as error:
+        raise TrackingError(f"MLflow's store {store.address} cannot be used: {one_line(error, store.uri)}") from None
+
+
+def check_store(store: Store, seconds: float = 5.0) -> None:
+    """Raise TrackingError unless a store can be used, within some seconds of asking it. It is made if it is missing."""
+    if store.path is not None:
+        open_store(store)
+        return
+    problem = _in_time(lambda: _somebody_answers(store, seconds), seconds, store)
+    if problem is None:
+        mind_manners()
+        import mlflow  # noqa: F401  # takes its time, which is not the store's
+
+        problem = _in_time(lambda: open_store(store) and None, seconds, store)
+    if problem is not None:
+        raise problem
+
+
+def _somebody_answers(store: Store, seconds: float) -> None:
+    """Ask a server anything: one that is not there says so before MLflow is imported."""
+    if not store.uri.startswith(("http://", "https://")):
+        return
+    try:
+        urlopen(f"{store.address.rstrip('/')}/health", timeout=seconds).close()
+    except HTTPError as error:
+        if error.code >= 500:
+            raise TrackingError(f"MLflow's store {store.address} cannot be used: it answers {error.code}") from None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise TrackingError(f"MLflow's store {store.address} cannot be reached: {reason}") from None
+
+
+def _in_time(work: Callable[[], None], seconds: float, store: Store) -> TrackingError | None:
+    """Return why some work failed, which is also that it takes too long."""
+    problem = TrackingError(f"MLflow's store {store.address} does not answer within {seconds:g} s")
+    found: list[TrackingError | None] = [problem]
+
+    def run() -> None:
+        try:
+            work()
+            found[0] = None
+        except Exception as error:
+            found[0] = error if isinstance(error, TrackingError) else TrackingError(one_line(error, store.uri))
+
+    thread = threading.Thread(target=run, name="nnexp-store", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return found[0]
 
 
 def _ensure_sqlite(path: Path) -> None:
@@ -71,7 +213,6 @@ def _ensure_sqlite(path: Path) -> None:
         return
     from mlflow import MlflowClient
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     building = path.with_name(f".{path.name}.new")
     for leftover in (building, *(building.with_name(building.name + end) for end in ("-wal", "-shm", "-journal"))):
         leftover.unlink(missing_ok=True)  # of a process that was killed; the lock says it is not at work
@@ -87,20 +228,25 @@ def _ensure_sqlite(path: Path) -> None:
 
 def _dispose(client: MlflowClient) -> None:
     """Close a client's database connections."""
-    store = client._tracking_client.store
-    engine = getattr(store, "engine", None)
+    engine = getattr(client._tracking_client.store, "engine", None)
     if engine is not None:
         engine.dispose()
 
 
-def _experiment(client: MlflowClient, name: str, uri: str, root: Path) -> str:
-    found = client.get_experiment_by_name(name)
+def _experiment(client: MlflowClient, store: Store) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(store.experiment)
     if found is None:
-        local = "://" not in uri or uri.split(":", 1)[0] in ("sqlite",)
-        location = (root / "artifacts").as_uri() if local else None
-        return str(client.create_experiment(name, artifact_location=location))
+        location = None if store.path is None else (store.root / "artifacts").as_uri()
+        try:
+            return str(client.create_experiment(store.experiment, artifact_location=location))
+        except MlflowException:  # perhaps another process was faster
+            found = client.get_experiment_by_name(store.experiment)
+            if found is None:
+                raise
     if found.lifecycle_stage != "active":
         raise TrackingError(
-            f"MLflow's experiment {name!r} is deleted: restore it or choose another tracking.experiment"
+            f"MLflow's experiment {store.experiment!r} is deleted: restore it or choose another tracking.experiment"
         )
     return str(found.experiment_id)

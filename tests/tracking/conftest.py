@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from nnexp.tracking.store import open_store
+from nnexp.tracking.store import Store, open_store
 
 SMALL = ("training.epochs=3", "architecture.hidden=[8]", "executor.workers=2")
 CLASSES = ("-m", "sweep.name=classes", *SMALL, "optimizer=sgd,adam", "l2.strength=0,0.1", "seed=0,1")
@@ -82,7 +82,7 @@ class Recorded:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store without a run, to copy: MLflow takes seconds to make one."""
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    open_store(f"sqlite:///{path}", "nobody's", path.parent)
+    open_store(Store(f"sqlite:///{path}", "nobody's", path.parent))
     return path
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from nnexp.tracking import glance
 from nnexp.tracking.glance import runs_there
-from nnexp.tracking.store import open_store
+from nnexp.tracking.store import Store, open_store
 from tests.servers.mlflow_server import running_server
 
 SWEEP = "named-0123abcd"
@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
     path.parent.mkdir()
     with closing(sqlite3.connect(empty_store)) as made, closing(sqlite3.connect(path)) as copy:
         made.backup(copy)
-    client, mine = open_store(f"sqlite:///{path}", "mine", path.parent)
+    client, mine = open_store(Store(f"sqlite:///{path}", "mine", path.parent))
     other = client.create_experiment("other")
     statuses = ("RUNNING", "FINISHED", "FAILED", "KILLED", "RUNNING")
     for number, status in enumerate(statuses):
@@ -100,7 +100,7 @@ def test_a_glance_leaves_nothing_behind(store: Path, tmp_path: Path) -> None:
 
 def test_a_glance_sees_what_a_writer_has_just_committed(root: Path) -> None:
     uri = f"sqlite:///{root / 'mlflow.db'}"
-    client, experiment = open_store(uri, "mine", root)
+    client, experiment = open_store(Store(uri, "mine", root))
     for count in range(1, 4):
         _run(client, experiment, "RUNNING", kind="trial", key=f"k{count}", sweep=SWEEP)
         seen = runs_there(uri, "mine", SWEEP)

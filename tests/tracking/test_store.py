@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nnexp.errors import ConfigError, TrackingError
-from nnexp.tracking.store import open_store, store_uri
+from nnexp.tracking.store import Store, open_store, store_uri
 
 
 @pytest.mark.parametrize(("given", "after"), [(None, "true"), ("false", "false")])
@@ -19,16 +19,16 @@ def test_telemetry_is_off_unless_the_user_turns_it_on(
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", given or "")
     if given is None:
         monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY")
-    open_store(f"sqlite:///{root / 'mlflow.db'}", "nnexp", root)
+    open_store(Store(f"sqlite:///{root / 'mlflow.db'}", "nnexp", root))
     assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == after
 
 
 def test_a_deleted_experiment_is_one_clear_line(root: Path) -> None:
     uri = f"sqlite:///{root / 'mlflow.db'}"
-    client, experiment = open_store(uri, "mine", root)
+    client, experiment = open_store(Store(uri, "mine", root))
     client.delete_experiment(experiment)
     with pytest.raises(TrackingError, match="experiment 'mine' is deleted: restore it or choose another"):
-        open_store(uri, "mine", root)
+        open_store(Store(uri, "mine", root))
 
 
 def test_a_kind_of_store_that_mlflow_cannot_write_to_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,4 +38,4 @@ def test_a_kind_of_store_that_mlflow_cannot_write_to_is_named(tmp_path: Path, mo
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "./mlruns")
     with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI must begin with .*; got './mlruns'"):
         store_uri(None, tmp_path)
-    assert store_uri("sqlite:///a.db", tmp_path) == "sqlite:///a.db"
+    assert store_uri("sqlite:///a.db", tmp_path) == f"sqlite:///{Path.cwd() / 'a.db'}"

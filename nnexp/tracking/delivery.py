@@ -1,0 +1,180 @@
+"""Delivery: the tracker in a thread of its own, so that training never waits for MLflow."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnexp.errors import NnexpError, UsageError
+from nnexp.sweeps.holding import holding, is_held
+from nnexp.sweeps.ledger import OWN_RUN, Ledger
+from nnexp.sweeps.plan import write_whole
+from nnexp.tracking import contents, provenance
+from nnexp.tracking.runs import GoneError
+from nnexp.tracking.store import Store, check_store, one_line
+from nnexp.tracking.tracker import Tracker
+
+__all__ = ["Delivery", "Drained", "Store", "check_store", "reconcile"]
+
+LONGEST_PAUSE = 30.0  # seconds between attempts while MLflow cannot be reached
+SHARE = 4  # a delivery that took long is followed by a pause of so many times as long
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What came of a delivery.
+
+    pending: what MLflow still lacks, in rows of the outbox. error: why, in one line. count: deliveries of trials.
+    seconds: spent on them; opening_seconds: on importing MLflow and opening its store. experiment_id: None if the store
+    was never opened. notes: what else the user must hear, a line each.
+    """
+
+    pending: int
+    error: str | None
+    count: int
+    seconds: float
+    opening_seconds: float
+    experiment_id: str | None
+    notes: tuple[str, ...]
+
+
+class Delivery:
+    """Brings MLflow up to date with a sweep of the ledger while it is trained, from its own connection to both.
+
+    Args: every: seconds between deliveries.
+    """
+
+    def __init__(self, ledger_path: Path, sweep: str, store: Store, every: float) -> None:
+        self.path, self.sweep, self.store, self.every = ledger_path, sweep, store, every
+        self._woken, self._ended = threading.Event(), threading.Event()
+        self._over, self._quit = False, False
+        self._tracker: Tracker | None = None
+        self._before: list[Tracker] = []  # that lost what they knew
+        self._error: str | None = None
+        self._attempts = 0  # that ended since the training is over
+        self._failing: float | None = None  # since when nothing works
+        self._seconds, self._opening_seconds = 0.0, 0.0
+        self._thread = threading.Thread(target=self._run, name="nnexp-delivery", daemon=True)
+
+    def start(self) -> None:
+        """Begin; MLflow is imported in the thread."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Deliver now rather than when it is time."""
+        self._woken.set()
+
+    def drain(self, patience: float = 10.0) -> Drained:
+        """Deliver all that is due; give up after some seconds without any progress, in or before this call."""
+        with closing(Ledger(self.path)) as ledger:
+            close_due(ledger, self.sweep)
+            self._over, began = True, time.monotonic()
+            self.wake()
+            steps, since = self._steps(), began
+            while not self._ended.wait(0.02) and self._thread.is_alive():
+                now = time.monotonic()
+                if self._steps() != steps:
+                    steps, since = self._steps(), now
+                failing = self._failing is not None and now - self._failing > patience and self._attempts > 0
+                if failing or now - since > patience:
+                    break
+            self._quit = True
+            self.wake()
+            return self._drained(ledger.pending(self.sweep))
+
+    def _drained(self, pending: int) -> Drained:
+        trackers = self._trackers()
+        return Drained(
+            pending,
+            (self._error or "it takes too long") if pending else None,
+            sum(each.count for each in trackers),
+            self._seconds,
+            self._opening_seconds,
+            trackers[-1].runs.experiment_id if trackers else None,
+            tuple(dict.fromkeys(note for each in trackers for note in each.notes)),
+        )
+
+    def _trackers(self) -> list[Tracker]:
+        return [*self._before, *([] if self._tracker is None else [self._tracker])]
+
+    def _steps(self) -> int:
+        return sum(each.runs.steps for each in self._trackers())
+
+    def _run(self) -> None:
+        pause = 0.0
+        try:
+            ledger = Ledger(self.path)
+        except NnexpError as error:
+            self._error = str(error)
+            return
+        with closing(ledger):
+            write_environment(self.store.root / "sweeps" / self.sweep)
+            while not self._quit:
+                over, began = self._over, time.perf_counter()
+                try:
+                    self._deliver(ledger, over=over)
+                    took, self._error, self._failing = time.perf_counter() - began, None, None
+                    pause = 0.05 if over else max(self.every, SHARE * took)
+                    if over and not ledger.pending(self.sweep):
+                        break
+                except Exception as error:
+                    self._error = one_line(error, self.store.uri)
+                    self._failing = self._failing or time.monotonic()
+                    pause = min(max(2 * pause, 0.5), 1.0 if self._over else LONGEST_PAUSE)
+                self._attempts += over
+                self._woken.wait(pause)
+                self._woken.clear()
+        self._ended.set()
+
+    def _deliver(self, ledger: Ledger, *, over: bool) -> None:
+        began = time.perf_counter()
+        if self._tracker is None:
+            self._tracker = Tracker(ledger, self.sweep, self.store)
+            self._opening_seconds = time.perf_counter() - began
+            began = time.perf_counter()
+        try:
+            self._tracker.deliver_due(over=over)
+        except GoneError:
+            self._before.append(self._tracker)
+            self._tracker = None
+            raise
+        finally:
+            self._seconds += time.perf_counter() - began
+
+
+def close_due(ledger: Ledger, sweep: str) -> None:
+    """Let a sweep's own run be told how the sweep stands now that nobody trains it, if it was told something else."""
+    delivered = ledger.deliveries(sweep).get(OWN_RUN)
+    if delivered is not None and delivered.state != contents.sweep_state(ledger.standing(sweep), over=True):
+        ledger.deliver_again(sweep, [OWN_RUN], wholly=False)
+
+
+def reconcile(ledger: Ledger, root: Path) -> list[str]:
+    """Mark as stopped what dead processes left running; return the sweeps that have something to deliver for that.
+
+    Sweeps that a living process works on are left alone.
+    """
+    found = []
+    for sweep, keys in ledger.under_way().items():
+        folder = root / "sweeps" / sweep
+        with suppress(UsageError):  # somebody works on it
+            if not is_held(folder):
+                with holding(folder, sweep):
+                    if keys:
+                        ledger.stop(sweep, keys, "the process that trained it is gone")
+                    close_due(ledger, sweep)
+                found.append(sweep)
+    return found
+
+
+def write_environment(folder: Path) -> None:
+    """Write what the numbers may depend on into a sweep's folder, if it is not there as it is now."""
+    text = json.dumps(provenance.environment(), indent=1) + "\n"
+    path = folder / "environment.json"
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)

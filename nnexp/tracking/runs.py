@@ -1,0 +1,239 @@
+"""A sweep's runs in MLflow: looked for before they are made, and told nothing that could not be told twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nnexp.errors import TrackingError
+from nnexp.sweeps.ledger import OWN_RUN, Delivered, PlannedSweep
+from nnexp.tracking.entries import LONGEST_NAME, LONGEST_TAG, Point, cut, name_of
+from nnexp.tracking.store import Store, open_store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+PAGE = 1000
+PAUSES = (0.1, 0.4, 1.0)  # seconds before a call is tried again that found a server busy or was cut off
+BUSY = ("too many 429", "too many 50", "Connection aborted", "Connection reset", "RemoteDisconnected")
+LATE_SECONDS = 30.0  # a run may still be made by a request whose answer did not come
+OVER = ("FINISHED", "FAILED")  # statuses of a training that is not gone on with
+
+Answer = TypeVar("Answer")
+
+
+class GoneError(TrackingError):
+    """What was in MLflow's store is not there any more."""
+
+
+@dataclass
+class KnownRun:
+    """A run in MLflow. status, ended: what it was told, milliseconds since 1970. artifacts: where its files go."""
+
+    id: str
+    status: str
+    ended: int | None
+    generation: int
+    artifacts: str
+
+
+class Runs:
+    """The runs of one sweep of one ledger.
+
+    Args: mine: what the ledger says that MLflow has, by key.
+    Attributes: there: runs by their trial's key, and the sweep's own. steps: how many things MLflow was told for the
+    first time; it does not grow while the same is tried again and again.
+    """
+
+    def __init__(self, store: Store, sweep: PlannedSweep, mine: Mapping[str, Delivered]) -> None:
+        self.store, self.sweep = store, sweep
+        self.client, self.experiment_id = open_store(store)
+        self._file = _identity(store)
+        self.steps = 0
+        self.version = 0  # of the outbox that is being delivered
+        self._told: dict[str, set[tuple[int, str]]] = {}  # what runs were told that the ledger does not know of yet
+        self._unsure: dict[str, float] = {}  # when the making of a run failed: it may have been made all the same
+        self.there: dict[str, KnownRun] = {}
+        self.there = self._look(mine)
+
+    def find(self, key: str) -> KnownRun | None:
+        """Return the run of a key. One that may have been made, although no answer said so, is looked for."""
+        if key not in self.there and key in self._unsure:
+            self.there |= self._look({}, key)
+        return self.there.get(key)
+
+    def make(self, key: str, name: str, tags: Mapping[str, str], started: int, generation: int) -> KnownRun:
+        """Make the run of a key that has none."""
+        for pause in (*PAUSES, None):
+            try:
+                made = self.client.create_run(
+                    self.experiment_id, start_time=started, tags=_fitting(tags), run_name=cut(name, LONGEST_NAME)
+                )
+            except Exception as error:
+                self._unsure[key] = time.monotonic()
+                if pause is None or not _is_busy(error):
+                    raise
+                time.sleep(pause)
+                found = self.find(key)
+                if found is not None:
+                    return found
+            else:
+                self.steps += 1
+                self.there[key] = _known(made, generation)
+                return self.there[key]
+        raise AssertionError("unreachable")
+
+    def delete(self, key: str) -> None:
+        """Delete the run of a key."""
+        run = self.there[key]
+        self._tell(run, "delete", lambda: self.client.delete_run(run.id))
+        self.there.pop(key, None)
+
+    def log(self, run: KnownRun, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Log points, params and tags, in as few calls as MLflow's limits allow."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        if points or params or tags:
+            metrics = [Metric(name, value, stamp, epoch) for name, value, stamp, epoch in points]
+            texts = [Param(name, value) for name, value in params.items()]
+            labels = [RunTag(name, value) for name, value in _fitting(tags).items()]
+            self._tell(run, "log", lambda: self.client.log_batch(run.id, metrics, texts, labels))
+
+    def data(self, run: KnownRun, name: str, digest: str, source: str) -> None:
+        """Say which data a run read; MLflow's digest has room for 36 characters."""
+        from mlflow.entities import Dataset, DatasetInput
+
+        data = [DatasetInput(Dataset(name=name, digest=digest[:36], source_type="nnexp", source=source))]
+        self._tell(run, "data", lambda: self.client.log_inputs(run.id, datasets=data))
+
+    def upload(self, run: KnownRun, paths: Iterable[Path]) -> None:
+        """Upload files."""
+        place: ArtifactRepository | None = None
+        for path in paths:
+            if place is None:  # without asking the store again where it is: a tenth of a delivery
+                from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+                place = get_artifact_repository(run.artifacts, tracking_uri=self.client.tracking_uri)
+            self._tell(run, f"file {path}", lambda place=place, path=path: place.log_artifact(str(path)))  # type: ignore[misc]
+
+    def text(self, run: KnownRun, text: str, name: str) -> None:
+        """Upload a text as a file."""
+        self._tell(run, f"file {name}", lambda: self.client.log_text(run.id, text, name))
+
+    def end(self, run: KnownRun, status: str, ended: int) -> None:
+        """Close a run."""
+        if (run.status, run.ended) != (status, ended):
+            self._tell(run, f"end {status} {ended}", lambda: self.client.set_terminated(run.id, status, ended))
+            run.status, run.ended = status, ended
+
+    def go_on(self, run: KnownRun) -> None:
+        """Open a run again."""
+        if run.status != "RUNNING":
+            self._tell(run, "go on", lambda: self.client.update_run(run.id, status="RUNNING"))
+            run.status = "RUNNING"
+
+    def settle(self, run: KnownRun) -> None:
+        """Forget what a run was told: the ledger knows it now."""
+        self._told.pop(run.id, None)
+
+    def check(self) -> None:
+        """Raise GoneError if the store's file is not the one that was opened: what is written would go nowhere."""
+        if _identity(self.store) != self._file:
+            raise GoneError(f"MLflow's store {self.store.address} was deleted or replaced")
+
+    def remove_late(self, *, at_once: bool = False) -> None:
+        """Delete runs that a request made whose answer did not come, and for which another was made since."""
+        now = time.monotonic()
+        due = [key for key, since in self._unsure.items() if at_once or now - since > LATE_SECONDS]
+        for key in due:
+            self.there |= self._look({}, key)
+            del self._unsure[key]
+
+    def _tell(self, run: KnownRun, what: str, call: Callable[[], Any]) -> None:
+        """Tell a run something, again if the server was busy; not if it was told since the ledger knew."""
+        told = self._told.setdefault(run.id, set())
+        if (self.version, what) not in told:
+            self._patiently(call)
+            told.add((self.version, what))
+            self.steps += 1
+
+    def _patiently(self, call: Callable[[], Answer]) -> Answer:
+        for pause in PAUSES:
+            try:
+                return call()
+            except Exception as error:
+                if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
+                    raise GoneError(f"a run of sweep {self.sweep.id} is not in MLflow any more") from error
+                if not _is_busy(error):
+                    raise
+                time.sleep(pause)
+        return call()
+
+    def _look(self, mine: Mapping[str, Delivered], key: str | None = None) -> dict[str, KnownRun]:
+        """Return the sweep's runs, or that of a key. Of several with one key one stays, the ledger's if it is there."""
+        found: dict[str, list[Run]] = {}
+        for run in self._search(key):
+            tags = run.data.tags
+            if tags.get("nnexp.sweep") == self.sweep.id:
+                own = tags.get("nnexp.kind") == "sweep"
+                found.setdefault(OWN_RUN if own else tags.get("nnexp.key", ""), []).append(run)
+        kept = {}
+        for each, runs in found.items():
+            known = self.there.get(each)
+            wanted = known.id if known else mine[each].run if each in mine else ""
+            first = min(runs, key=lambda run: (run.info.run_id != wanted, run.info.status not in OVER))
+            kept[each] = known or _known(first, int(first.data.tags.get("nnexp.generation", 0)))
+            for surplus in runs:
+                if surplus is not first:
+                    self._patiently(lambda surplus=surplus: self.client.delete_run(surplus.info.run_id))  # type: ignore[misc]
+        return kept
+
+    def _search(self, key: str | None) -> Iterator[Run]:
+        wanted = f"tags.`nnexp.planned_at` = '{planned_at(self.sweep)}'"
+        if key is not None:
+            what = "tags.`nnexp.kind` = 'sweep'" if key == OWN_RUN else f"tags.`nnexp.key` = '{key}'"
+            wanted = f"{wanted} and {what}"
+        token: str | None = None
+        while True:
+            page = self._patiently(
+                lambda token=token: self.client.search_runs(  # type: ignore[misc]
+                    [self.experiment_id], wanted, max_results=PAGE, page_token=token
+                )
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def planned_at(sweep: PlannedSweep) -> str:
+    """Return when a sweep was planned, to the microsecond: no sweep of another ledger was."""
+    return datetime.fromtimestamp(sweep.planned_at, UTC).isoformat()
+
+
+def _known(run: Run, generation: int) -> KnownRun:
+    info = run.info
+    return KnownRun(info.run_id, info.status, info.end_time, generation, info.artifact_uri)
+
+
+def _fitting(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name_of(name): cut(value, LONGEST_TAG) for name, value in tags.items()}
+
+
+def _is_busy(error: Exception) -> bool:
+    return any(sign in str(error) for sign in BUSY)
+
+
+def _identity(store: Store) -> tuple[int, int] | None:
+    if store.path is None:
+        return None
+    try:
+        found = store.path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
