@@ -2,9 +2,106 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from nnexp.arrays import Floats
+from nnexp.sweeps.plan import Trial
+from nnexp.sweeps.results import History
+from nnexp.training.checkpoint import sync_folder
+
+Files = dict[str, bytes]  # contents by name
 
 
 def trial_folder(folder: Path, key: str) -> Path:
     """Return where a trial's files are, below its sweep's folder."""
     return folder / "trials" / key[:16]
+
+
+def ended_files(
+    trial: Trial,
+    history: History,
+    weights: Mapping[str, Floats],
+    average: Mapping[str, Floats],
+    confusion: Mapping[str, Sequence[Sequence[int]]],
+) -> Files:
+    """Return config.yaml, history.csv, weights.npz (W1, b1, … of the best epoch) and, of classes, confusion.csv.
+
+    Their average is average.npz where one is kept.
+    """
+    found = _told(trial, history)
+    if confusion:
+        classes = range(len(next(iter(confusion.values()))))
+        counts = [[part, true, *confusion[part][true]] for part in confusion for true in classes]
+        found["confusion.csv"] = _csv(["part", "true", *(f"predicted_{label}" for label in classes)], counts)
+    for name, parameters in (("weights", weights), ("average", average)):
+        if parameters:
+            found[f"{name}.npz"] = _npz(parameters)
+    return found
+
+
+def failed_files(trial: Trial, history: History, trace: str | None) -> Files:
+    """Return config.yaml, history.csv and, where an exception is why, traceback.txt."""
+    found = _told(trial, history)
+    return found if trace is None else {**found, "traceback.txt": trace.encode()}
+
+
+def write_files(folder: Path, files: Mapping[str, Files]) -> dict[str, dict[str, str]]:
+    """Write trials' files, by key, into the folder of their sweep; all of a trial or none. They are on the disk when
+    this returns.
+
+    Returns: the SHA-256 of each, by key and name.
+    """
+    digests = {}
+    for key, of_trial in files.items():
+        _write_folder(trial_folder(folder, key), of_trial)
+        digests[key] = {name: hashlib.sha256(content).hexdigest() for name, content in of_trial.items()}
+    if files:
+        sync_folder(folder / "trials")
+    return digests
+
+
+def _write_folder(final: Path, files: Files) -> None:
+    building = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    try:
+        for name, content in files.items():
+            with (building / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        sync_folder(building)
+        shutil.rmtree(final, ignore_errors=True)  # of a run that ended between these files and the ledger
+        building.replace(final)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _told(trial: Trial, history: History) -> Files:
+    config = yaml.safe_dump(trial.config.describe(), sort_keys=False, allow_unicode=True)
+    records = zip(history.epochs, *history.values.values(), strict=True)
+    return {"config.yaml": config.encode(), "history.csv": _csv(["epoch", *history.values], records)}
+
+
+def _npz(arrays: Mapping[str, Floats]) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()

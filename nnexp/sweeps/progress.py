@@ -92,8 +92,8 @@ class Watcher(Protocol):
     def show(self, progress: Progress) -> None:
         """Hear how far it is, after every slice."""
 
-    def ended(self, key: str, label: str, state: str, epoch: int) -> None:
-        """Hear that a trial ended or was stopped, at an epoch."""
+    def ended(self, ended: Ended) -> None:
+        """Hear that a trial ended without failing, or was stopped."""
 
     def failed(self, failure: Failure) -> None:
         """Hear at once that a trial failed, in one line."""

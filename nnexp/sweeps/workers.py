@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -13,8 +14,12 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.util import Finalize
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
+
+import numpy as np
 
 from nnexp.training.advance import advance
 from nnexp.training.state import Problem, Slice, State, begin
@@ -28,6 +33,26 @@ ONE_THREAD = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+NOT_FOR_WORKERS = (signal.SIGINT, signal.SIGTERM)  # a terminal and a scheduler send them to all; the parent decides
+OUT_OF_MEMORY = 86  # exit code of a worker that cannot even say so
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
+MEGABYTE = 1 << 20
+
+
+class WorkerDied(BrokenExecutor):  # named for what happened, as BrokenExecutor is
+    """A worker's process is gone. Its text says how, in a few words. ready: whether it had started to take calls."""
+
+    def __init__(self, how: str, *, ready: bool = True) -> None:
+        super().__init__(how)
+        self.ready = ready
+
+
+class CallFailed(RuntimeError):  # noqa: N818
+    """A call raised in a worker, which lives. Its text is one line, `ValueError: …`; trace: the whole traceback."""
+
+    def __init__(self, line: str, trace: str) -> None:
+        super().__init__(line)
+        self.trace = trace
 
 
 class Worker(Executor):
@@ -35,23 +60,41 @@ class Worker(Executor):
 
     Python's own ProcessPoolExecutor waits for ever if its process is killed while it sends a result: its parent holds
     the sending end of the pipe too, so the end of file never comes. Here it does, and only this worker's call fails.
+
+    Args: memory_mb: the most memory that the process may hold beside files that it maps; None is no limit of its own.
+    The thread that makes it must live as long: Linux ends the process with it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, memory_mb: int | None = None) -> None:
         context = get_context("spawn")
         self._here, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there,), daemon=True)
+        self._process = context.Process(target=_serve, args=(there, memory_mb), daemon=True)
         with _one_thread(), _no_interrupts():
             self._process.start()
         there.close()
+        # before Python's own way, SIGTERM, which workers do not hear
+        self._kill = Finalize(self, self._process.kill, exitpriority=100)
+        self._why: str | None = None
+        self._busy_since: float | None = None
         self._calls: SimpleQueue[tuple[Future[Any], Any] | None] = SimpleQueue()
         threading.Thread(target=self._relay, daemon=True).start()
 
+    @property
+    def busy_seconds(self) -> float:
+        """For how long it has worked on a call; 0 while it has none, and before it has started."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Call a function in the process; BrokenExecutor is the answer if it dies, RuntimeError if the call raises."""
+        """Call a function in the process; the answer is WorkerDied if it dies, CallFailed if the call raises."""
         future: Future[Any] = Future()
         self._calls.put((future, (fn, args, kwargs)))
         return future
+
+    def kill(self, why: str) -> None:
+        """End the process at once; its call is answered by WorkerDied, which says why."""
+        self._why = why
+        self._process.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the process when it is done; at once if its calls are to be cancelled."""
@@ -62,24 +105,40 @@ class Worker(Executor):
             self._process.join()
 
     def _relay(self) -> None:
+        """In a thread of its own: hand calls over one by one."""
+        ready = False
         while (call := self._calls.get()) is not None:
             future, work = call
             if not future.set_running_or_notify_cancel():
                 continue
             try:
+                ready = ready or self._here.recv()
+                self._busy_since = time.monotonic()
                 self._here.send(work)
                 failure, value = self._here.recv()
             except (EOFError, OSError):
                 self._process.join()
-                future.set_exception(BrokenExecutor(f"exit code {self._process.exitcode}"))
+                future.set_exception(WorkerDied(self._why or _how(self._process.exitcode), ready=ready))
             except Exception as error:  # a call or an answer that cannot be pickled
                 future.set_exception(error)
             else:
                 if failure is None:
                     future.set_result(value)
                 else:
-                    future.set_exception(RuntimeError(failure))
+                    future.set_exception(CallFailed(*failure))
+            finally:
+                self._busy_since = None
         self._here.close()
+
+
+def _how(code: int | None) -> str:
+    """Return how a process ended, in a few words."""
+    if code is None or code >= 0:
+        return "worker reached its memory limit" if code == OUT_OF_MEMORY else f"worker ended with exit code {code}"
+    try:
+        return f"worker killed by {signal.Signals(-code).name}"
+    except ValueError:  # a signal without a name
+        return f"worker killed by signal {-code}"
 
 
 @dataclass(frozen=True)
@@ -103,15 +162,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(calls: connection.Connection[Any, Any]) -> None:
-    """In a worker: answer calls until there are no more. Ctrl-C is the parent's; where it ends, the worker ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+def _serve(calls: connection.Connection[Any, Any], memory_mb: int | None) -> None:
+    """In a worker: answer calls until there are no more. Where the parent ends, the worker ends."""
+    for number in NOT_FOR_WORKERS:
+        signal.signal(number, signal.SIG_IGN)
+    _die_with_the_parent()
+    if memory_mb is not None:
+        _limit_memory(memory_mb)
     with suppress(EOFError, OSError):
+        calls.send(True)
         while True:
-            calls.send_bytes(_answer(calls.recv_bytes()))
+            try:
+                calls.send_bytes(_answer(calls.recv_bytes()))
+            except MemoryError:  # of the call or the answer itself
+                os._exit(OUT_OF_MEMORY)
 
 
 def _answer(call: bytes) -> bytes:
@@ -119,13 +183,45 @@ def _answer(call: bytes) -> bytes:
         fn, args, kwargs = pickle.loads(call)
         return pickle.dumps((None, fn(*args, **kwargs)), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
-        trace = "".join(traceback.format_tb(error.__traceback__)[-1:]).strip().replace("\n", " ")
-        return pickle.dumps((f"{type(error).__name__}: {error} ({trace})", None))
+        line = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        return pickle.dumps(((line, traceback.format_exc()), None))
+
+
+def _die_with_the_parent() -> None:
+    """End this process when its parent ends, in the middle of a product too where the system offers it."""
+    parent = parent_process()
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent.pid:  # it was gone before
+            os._exit(1)
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
 
 
 def _end_with(sentinel: int) -> None:
     connection.wait([sentinel])
     os._exit(1)
+
+
+def _limit_memory(megabytes: int) -> None:
+    """Limit what this process may hold.
+
+    RLIMIT_AS would count the files that it maps, a data set of any size, too. RLIMIT_DATA counts what is reserved
+    rather than held, some 50 MB more before the first call: that much is added.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():  # elsewhere the system takes such a limit and ignores it
+        return
+    import resource
+
+    np.ones((64, 64), np.float32) @ np.ones((64, 64), np.float32)  # reserves what BLAS works in
+    facts = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    reserved, held = (int(facts[name].split()[0]) * 1024 for name in ("VmData", "VmRSS"))
+    most = max(reserved, reserved - held + megabytes * MEGABYTE)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 @contextmanager
@@ -145,11 +241,11 @@ def _one_thread() -> Iterator[None]:
 
 @contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Let processes that start here never get Ctrl-C, not even in the second before they can ignore it."""
+    """Let processes that start here never get what is the parent's, not even in the second before they ignore it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_WORKERS)
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 import zlib
@@ -14,12 +15,21 @@ from nnexp.errors import DataError
 from nnexp.training.state import State
 
 
-def save(state: State, path: Path) -> None:
-    """Write a state, whole or not at all."""
+def save(state: State, path: Path) -> str:
+    """Write a state, whole or not at all, on the disk when this returns; return the SHA-256 of the file."""
     building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with building.open("wb") as file:
-        np.savez(file, allow_pickle=False, **vars(state))
-    building.replace(path)
+    try:
+        with building.open("w+b") as file:
+            np.savez(file, allow_pickle=False, **vars(state))
+            file.flush()
+            os.fsync(file.fileno())
+            file.seek(0)
+            sha = hashlib.file_digest(file, "sha256").hexdigest()
+        building.replace(path)
+    finally:
+        building.unlink(missing_ok=True)
+    sync_folder(path.parent)
+    return sha
 
 
 def load(path: Path) -> State:
@@ -34,3 +44,25 @@ def load(path: Path) -> State:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path} is no checkpoint of this version: {error}") from None
     return State(**{**found, "epoch": int(found["epoch"])})
+
+
+def check(path: Path, sha256: str) -> None:
+    """Raise DataError unless a file is there and has a SHA-256."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    if found != sha256:
+        raise DataError(f"{path} is damaged")
+
+
+def sync_folder(folder: Path) -> None:
+    """Let the names of a folder's files be on the disk; nothing where folders cannot be opened."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
