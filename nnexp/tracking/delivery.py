@@ -86,6 +86,12 @@ class Delivery:
             self.wake()
             return self._drained(ledger.pending(self.sweep))
 
+    def abandon(self, patience: float = 10.0) -> None:
+        """End without delivering more than what is under way."""
+        self._quit = True
+        self.wake()
+        self._thread.join(patience)
+
     def _drained(self, pending: int) -> Drained:
         trackers = self._trackers()
         return Drained(

@@ -104,6 +104,15 @@ class Runs:
             labels = [RunTag(name, value) for name, value in _fitting(tags).items()]
             self._tell(run, "log", lambda: self.client.log_batch(run.id, metrics, texts, labels))
 
+    def untag(self, run: KnownRun, name: str) -> None:
+        """Take a tag off a run, if it has it."""
+
+        def call() -> None:
+            if name in self.client.get_run(run.id).data.tags:
+                self.client.delete_tag(run.id, name)
+
+        self._tell(run, f"untag {name}", call)
+
     def data(self, run: KnownRun, name: str, digest: str, source: str) -> None:
         """Say which data a run read; MLflow's digest has room for 36 characters."""
         from mlflow.entities import Dataset, DatasetInput

@@ -121,6 +121,8 @@ class Tracker:
         if standing.result is not None:
             self.runs.upload(run, self._files(standing.key, standing.result))
         status = contents.STATUSES[standing.state]
+        if run.status == "KILLED" != status:
+            self.runs.untag(run, "nnexp.reason")  # for which it was stopped
         if status == "RUNNING":
             self.runs.go_on(run)
         else:
