@@ -14,6 +14,7 @@ from nnexp.tracking.views import SEED, Place, with_configuration
 NAME = 250  # characters: PostgreSQL refuses longer names
 NOTE = 8000  # characters that a tag has room for
 
+NOTE_TAG, COLOUR_TAG = "mlflow.note.content", "mlflow.runColor"
 SWEEP_COLOUR = "#8c8c8c"
 LABEL = "nnexp.configuration_label"  # the tag that the UI's `Group by` shows as it reads
 TOP = 20  # configurations in a sweep's description
@@ -25,12 +26,12 @@ STATES = ("finished", "diverged", "failed", "stopped")
 
 def sweep_tags() -> dict[str, str]:
     """Return how a sweep's run looks: grey, as it has no curves."""
-    return {"mlflow.runColor": SWEEP_COLOUR}
+    return {COLOUR_TAG: SWEEP_COLOUR}
 
 
 def trial_tags(trial: PlannedTrial, colour: str) -> dict[str, str]:
     """Return how a trial's run looks. colour: of its configuration."""
-    return {"mlflow.runColor": colour, LABEL: run_name(trial.configuration_label)}
+    return {COLOUR_TAG: colour, LABEL: run_name(trial.configuration_label)}
 
 
 def run_name(text: str) -> str:
@@ -85,10 +86,10 @@ def _gamma(channel: float) -> float:
 # descriptions
 
 
-def sweep_note(place: Place, rows: Sequence[Row], states: Iterable[str]) -> str:
+def sweep_note(place: Place, rows: Sequence[Row], states: Iterable[str], more: str = "") -> str:
     """Return a sweep's description: links, counts, the leaderboard, and how to find its trials.
 
-    Args: states: of all its planned trials.
+    Args: states: of all its planned trials. more: Markdown that comes before the leaderboard.
     """
     count = Counter(states)
     there = "".join(f"{count[state]} {state}, " for state in STATES)
@@ -99,6 +100,7 @@ def sweep_note(place: Place, rows: Sequence[Row], states: Iterable[str]) -> str:
             [
                 f"[All trials, best configuration first]({place.link}) · [their curves]({place.curves})",
                 f"{count.total()} trials planned: {there}{missing} missing.",
+                *([more.strip()] if more else []),
                 as_markdown(rows, top).strip(),
                 "To find its trials, search the runs for",
                 f"    {place.trials}",
@@ -126,6 +128,8 @@ def trial_note(place: Place, trial: PlannedTrial, standing: Standing, row: Row |
 
 def _how_it_stands(trial: PlannedTrial, standing: Standing) -> str:
     result = standing.result
+    if standing.state == "running":
+        return "is being trained."  # its epoch changes faster than a description
     if result is not None and result.objective is not None:
         best = f"{trial.objective.metric} {result.objective:.4f} in its best epoch, {result.summary['epoch_best']:.0f}"
         return f"{standing.state} after {standing.epoch} epochs: {best}."

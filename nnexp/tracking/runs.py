@@ -13,6 +13,7 @@ from nnexp.errors import TrackingError
 from nnexp.sweeps.ledger import OWN_RUN, Delivered, PlannedSweep
 from nnexp.tracking.entries import LONGEST_NAME, LONGEST_TAG, Point, cut, name_of
 from nnexp.tracking.store import Store, open_store
+from nnexp.tracking.views import views_to_drop
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -87,6 +88,14 @@ class Runs:
                 self.there[key] = _known(made, generation)
                 return self.there[key]
         raise AssertionError("unreachable")
+
+    def add_view(self, key: str, value: str) -> None:
+        """Let the UI list a view, unless it does already; the oldest ones give way."""
+        tags = self._patiently(lambda: self.client.get_experiment(self.experiment_id).tags)
+        if key not in tags:
+            self._patiently(lambda: self.client.set_experiment_tag(self.experiment_id, key, value))
+            for old in views_to_drop({**tags, key: value}):
+                self._patiently(lambda old=old: self.client.delete_experiment_tag(self.experiment_id, old))  # type: ignore[misc]
 
     def delete(self, key: str) -> None:
         """Delete the run of a key."""

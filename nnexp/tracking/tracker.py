@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.sweeps.files import trial_folder
-from nnexp.sweeps.leaderboard import aggregate, as_markdown, leaderboard
+from nnexp.sweeps.leaderboard import Row, aggregate, leaderboard
 from nnexp.sweeps.ledger import OWN_RUN, Delivered, Ledger, PlannedTrial, Standing
 from nnexp.sweeps.results import History, TrialResult
-from nnexp.tracking import contents
+from nnexp.tracking import appearance, contents, views
 from nnexp.tracking.entries import WHOLE, Point, milliseconds, params, points, points_of
 from nnexp.tracking.runs import OVER, GoneError, KnownRun, Runs
 from nnexp.tracking.store import Store
@@ -42,6 +42,7 @@ class Tracker:
         self._repeats: dict[str, list[PlannedTrial]] = {}
         for trial in self._planned.values():
             self._repeats.setdefault(trial.configuration, []).append(trial)
+        self._colours = appearance.colours(self._repeats)
         self._failures: Counter[str] = Counter()  # by key: what fails goes last the next time
         self.single = bool(found.settings.get("single"))
         self._tags = contents.circumstances(self._environment())
@@ -54,7 +55,7 @@ class Tracker:
         Raises: what the first failure raised; the others are due still.
         """
         self.runs.check()
-        self._rows: dict[str, tuple[dict[str, float], float, int]] = {}
+        self._rows: dict[str, tuple[Row | None, float, int]] = {}
         due = self.ledger.outbox(self.sweep.id)
         for key in sorted(due, key=lambda key: self._failures[key]):
             self.runs.version = due[key]
@@ -95,17 +96,24 @@ class Tracker:
         if before is None or before.state != standing.state:
             self._tell_state(run, about, standing, history, None if before is None else before.epoch)
         else:
-            self.runs.log(run, [*points(history), *self._aggregate(standing)], {}, {})
+            aggregated = self._aggregate(standing)
+            self.runs.log(run, [*points(history), *aggregated], {}, self._described(standing) if aggregated else {})
         self._note(key, run, standing, history, version)
 
     def _make(self, about: Mapping[str, Any], standing: Standing, history: History) -> KnownRun:
         """Make a trial's run, below the sweep's."""
-        tags = {**contents.trial_tags(self.sweep, about, standing.generation), **contents.state_tags(standing)}
+        trial = self._planned[standing.key]
+        tags = {
+            **contents.trial_tags(self.sweep, about, standing.generation),
+            **contents.state_tags(standing),
+            **appearance.trial_tags(trial, self._colours[trial.configuration]),
+        }
         if not self.single:
             tags["mlflow.parentRunId"] = self._parent().id
         began = [standing.result.started_at] if standing.result is not None else list(history.times[:1])
         started = milliseconds((began or [self.sweep.planned_at])[0])
-        return self.runs.make(standing.key, about["label"], {**tags, **self._tags}, started, standing.generation)
+        name = appearance.trial_name(trial.label)
+        return self.runs.make(standing.key, name, {**tags, **self._tags}, started, standing.generation)
 
     def _tell_state(
         self, run: KnownRun, about: Mapping[str, Any], standing: Standing, history: History, epoch: int | None
@@ -113,7 +121,8 @@ class Tracker:
         """Tell a run what is new, and how its trial stands now. epoch: the last one that it has; None: nothing yet."""
         told = params(about["config"]) if epoch is None else None
         new = [*points(history), *_final_points(standing), *self._aggregate(standing)]
-        self.runs.log(run, new, {} if told is None else told.texts, contents.state_tags(standing))
+        tags = {**contents.state_tags(standing), **self._described(standing)}
+        self.runs.log(run, new, {} if told is None else told.texts, tags)
         if told is not None:
             if told.whole:
                 self.runs.text(run, told.artifact(), WHOLE)
@@ -161,23 +170,33 @@ class Tracker:
             return []
         if configuration not in self._rows:
             self._rows[configuration] = self._aggregated(configuration)
-        values, seconds, step = self._rows[configuration]
-        return points_of(values, seconds, step)
+        row, seconds, step = self._rows[configuration]
+        return [] if row is None else points_of(contents.aggregates(row), seconds, step)
 
-    def _aggregated(self, configuration: str) -> tuple[dict[str, float], float, int]:
+    def _described(self, standing: Standing) -> dict[str, str]:
+        """Return the description of a trial, of whose configuration `_aggregate` was asked before."""
+        trial = self._planned[standing.key]
+        row = self._rows.get(trial.configuration, (None,))[0]
+        return {appearance.NOTE_TAG: appearance.trial_note(self._place, trial, standing, row)}
+
+    @property
+    def _place(self) -> views.Place:
+        return views.Place(self.runs.experiment_id, self.sweep.id)
+
+    def _aggregated(self, configuration: str) -> tuple[Row | None, float, int]:
         repeats = self._repeats[configuration]
         standings = [self.ledger.standing_of(self.sweep.id, trial.key) for trial in repeats]
         results = {each.key: each.result for each in standings if each.result is not None and each.ended}
         if len(results) < len(repeats):
-            return {}, 0.0, 0
+            return None, 0.0, 0
         seconds = max(result.ended_at for result in results.values())
-        return contents.aggregates(aggregate(repeats, results)), seconds, sum(each.attempts for each in standings)
+        return aggregate(repeats, results), seconds, sum(each.attempts for each in standings)
 
     def _note(self, key: str, run: KnownRun, standing: Standing, history: History, version: int) -> None:
         """Note in the ledger what MLflow has."""
         before = self._delivered.get(key)
         epoch = history.epochs[-1] if history.epochs else before.epoch if before and before.run == run.id else 0
-        complete = bool(self._rows.get(self._planned[key].configuration, ({},))[0])
+        complete = self._rows.get(self._planned[key].configuration, (None,))[0] is not None
         now = Delivered(str(self.store), run.id, standing.generation, epoch, standing.state, complete)
         self.ledger.delivered(self.sweep.id, key, now, version)
         self._delivered[key] = now
@@ -191,6 +210,9 @@ class Tracker:
             self.ledger.nothing_due(self.sweep.id, OWN_RUN, version)
             return
         run = self._parent()
+        if OWN_RUN not in self._delivered:
+            objective, axes = next(iter(self._planned.values())).objective, self.sweep.head.get("axes", {})
+            self.runs.add_view(*views.view(self._place, self.sweep.name, objective, axes, self.sweep.planned_at))
         standings = self.ledger.standing(self.sweep.id)
         state = contents.sweep_state(standings, over=over)
         self.runs.upload(run, (path for name in ("plan.json", "environment.json") for path in self._own(name)))
@@ -210,7 +232,9 @@ class Tracker:
         times = [result.ended_at for result in results.values()]
         ended = max(times, default=self.sweep.planned_at)
         counts = contents.codes(standings)
-        tags = {"mlflow.note.content": as_markdown(rows) + contents.codes_note(counts)}
+        states = [each.state for each in standings.values()]
+        note = appearance.sweep_note(self._place, rows, states, contents.codes_note(counts))
+        tags = {appearance.NOTE_TAG: note}
         if counts:
             tags["nnexp.code"] = ", ".join(counts)
         values = points_of(contents.sweep_values(rows, standings), ended, sum(e.attempts for e in standings.values()))
@@ -225,8 +249,9 @@ class Tracker:
         """Return the sweep's own run, made if it is missing."""
         found = self.runs.find(OWN_RUN)
         if found is None:
-            tags = {**contents.sweep_tags(self.sweep), **self._tags}
-            found = self.runs.make(OWN_RUN, self.sweep.name, tags, milliseconds(self.sweep.planned_at), 0)
+            tags = {**contents.sweep_tags(self.sweep), **appearance.sweep_tags(), **self._tags}
+            name, started = appearance.run_name(self.sweep.name), milliseconds(self.sweep.planned_at)
+            found = self.runs.make(OWN_RUN, name, tags, started, 0)
             if OWN_RUN not in self.ledger.outbox(self.sweep.id):
                 self.ledger.deliver_again(self.sweep.id, [OWN_RUN])
         return found
