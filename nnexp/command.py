@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnexp.errors import ConfigError, NnexpError
+
+if TYPE_CHECKING:
+    from nnexp.conduct import Ran
 
 
 def run_hydra(job: Callable[..., Any]) -> None:
@@ -48,6 +51,12 @@ def run_hydra(job: Callable[..., Any]) -> None:
         sys.exit(130)
     for failure in caught:
         _exit(failure)
+
+
+def exit_as(ran: Ran | None) -> None:
+    """Exit with the code of a run that did not finish all of its trials."""
+    if ran is not None and ran.exit_code:
+        sys.exit(ran.exit_code)
 
 
 def _explained(error: Exception) -> ConfigError:

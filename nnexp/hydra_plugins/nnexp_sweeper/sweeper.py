@@ -25,8 +25,9 @@ class NnexpSweeper(Sweeper):
         """Keep what Hydra composed the sweep's own settings from."""
         self.loader, self.config = hydra_context.config_loader, config
 
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep(self, arguments: list[str]) -> None:
         """Run every combination of the arguments."""
+        from nnexp.command import exit_as
         from nnexp.config.compose import Composer
         from nnexp.errors import ConfigError
         from nnexp.job import run_sweep
@@ -38,4 +39,4 @@ class NnexpSweeper(Sweeper):
         hydra_overrides = OmegaConf.to_container(self.config.hydra.overrides.hydra)
         assert isinstance(hydra_overrides, list)
         composer = Composer(self.loader, self.config.hydra.job.config_name, [str(each) for each in hydra_overrides])
-        return run_sweep(composer, [*(f"{key}={value}" for key, value in self.params.items()), *arguments])
+        exit_as(run_sweep(composer, [*(f"{key}={value}" for key, value in self.params.items()), *arguments]))
