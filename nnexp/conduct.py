@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from nnexp.sweeps.interrupts import Halt, Interrupts
     from nnexp.sweeps.leaderboard import Row
     from nnexp.sweeps.ledger import Ledger, Standing
-    from nnexp.sweeps.plan import Plan
+    from nnexp.sweeps.plan import Plan, Trial
     from nnexp.sweeps.results import TrialResult
     from nnexp.tracking.delivery import Drained
     from nnexp.tracking.store import Store
 
+PATIENCE = 10.0  # seconds without any progress after which delivery gives up
+SHORT_PATIENCE = 3.0  # where somebody waits for the end
 ADHOC = "adhoc"  # the name of sweeps without one: what their plans have in common is nobody's intention
 
 
@@ -104,24 +106,32 @@ class _Conduct:
 
     def run(self) -> Ran:
         """Do all of it."""
-        from nnexp.tracking.delivery import Delivery, reconcile
+        from nnexp.tracking.delivery import Delivery, is_delivered, reconcile
 
         self.plan.freeze(self.folder)
         self._tell_changes()
         again = self._plan_again()
         self._reuse(again)
         reconcile(self.ledger, self.store.root)
-        delivery = Delivery(self.ledger.path, self.plan.id, self.store, self.settings.tracking.every)
-        delivery.start()
-        try:
-            halt = self._train()
-            self._close_rerun(halt)
-            rows = self._write_summary()
-        except BaseException:
-            delivery.drain(patience=3.0)
-            raise
-        drained = delivery.drain()
-        self.clock.lap("track")
+        standing = self.ledger.standing(self.plan.id)
+        self._tell_codes(standing)
+        trials = [trial for trial in self.plan.trials if not standing[trial.key].ended]
+        watch = _Watch(self, standing)
+        drained = None
+        if trials or not is_delivered(self.ledger, self.plan, self.store):
+            delivery = Delivery(self.ledger.path, self.plan.id, self.store, self.settings.tracking.every)
+            delivery.start()
+            try:
+                halt = self._train(trials, watch)
+                rows = self._write_summary()
+            except BaseException:
+                delivery.drain(patience=SHORT_PATIENCE)
+                raise
+            drained = delivery.drain(PATIENCE if halt is None else SHORT_PATIENCE)
+            self.clock.lap("track")
+        else:
+            halt, rows = self._train(trials, watch), self._write_summary()
+        self._close_rerun(halt)
         self._say_result(halt, rows, drained)
         failed = sum(each.state == "failed" for each in self.ledger.standing(self.plan.id).values())
         return Ran(self.plan, self.folder, self.store, halt, failed)
@@ -227,12 +237,11 @@ class _Conduct:
         found = reuse(self.ledger, self.plan, keys, self.store.root / "sweeps")
         self.reused = len(found.origins)
 
-    def _train(self) -> Halt | None:
+    def _train(self, trials: Sequence[Trial], watch: _Watch) -> Halt | None:
         from nnexp.sweeps.execution import execute
 
-        standing = self.ledger.standing(self.plan.id)
-        self._tell_codes(standing)
-        trials = [trial for trial in self.plan.trials if not standing[trial.key].ended]
+        if not trials:
+            watch.stacks((), 0, 0)
         data = self._stored({trial.data_key for trial in trials})
         halt = execute(
             self.plan,
@@ -242,7 +251,7 @@ class _Conduct:
             folder=self.folder,
             executor=self.settings.executor,
             interrupts=self.interrupts,
-            watcher=_Watch(self, standing),
+            watcher=watch,
             code=self.code,
         )
         self.clock.lap("train")
@@ -290,7 +299,7 @@ class _Conduct:
         self.clock.lap("finish")
         return rows
 
-    def _say_result(self, halt: Halt | None, rows: Sequence[Row], drained: Drained) -> None:
+    def _say_result(self, halt: Halt | None, rows: Sequence[Row], drained: Drained | None) -> None:
         from nnexp.screen import Result, how_to_look
 
         standing = self.ledger.standing(self.plan.id)
@@ -306,14 +315,21 @@ class _Conduct:
                 seconds=self.clock.stages,
                 total_seconds=self.clock.total,
                 notes=list(self._notes(halt, drained)),
-                look=how_to_look(self.store.uri, drained.experiment_id) if drained.experiment_id else (),
+                look=how_to_look(self.store.uri, drained.experiment_id) if drained and drained.experiment_id else (),
                 again=None if halt is None else f"{_program()} {shlex.join(sys.argv[1:])}",
             )
         )
 
-    def _notes(self, halt: Halt | None, drained: Drained) -> Iterator[str]:
+    def _notes(self, halt: Halt | None, drained: Drained | None) -> Iterator[str]:
         if halt is not None:
             yield f"ended early: {halt.text}; what is saved stands"
+        if drained is None:
+            return
+        yield from drained.notes
+        if drained.count:
+            each = 1000 * drained.seconds / drained.count
+            opening = f"opening its store {drained.opening_seconds:.1f} s"
+            yield f"MLflow, beside the training: {opening}, {drained.count} deliveries of {each:.0f} ms"
         if drained.pending:
             why = f" ({drained.error})" if drained.error else ""
             root = "" if self.store.root == Path("runs").resolve() else f" --root {shlex.quote(str(self.store.root))}"

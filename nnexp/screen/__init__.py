@@ -8,14 +8,12 @@ from nnexp.screen.places import how_to_look, shown_path
 from nnexp.screen.protocol import Screen
 from nnexp.screen.single import show_trial
 from nnexp.screen.table import show_leaderboard
-from nnexp.screen.ticker import Ticker
 from nnexp.screen.wording import seconds_line
 
 __all__ = [
     "Planned",
     "Result",
     "Screen",
-    "Ticker",
     "agrees",
     "how_to_look",
     "open_screen",

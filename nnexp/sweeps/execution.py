@@ -22,7 +22,7 @@ from nnexp.sweeps.results import TrialResult
 from nnexp.sweeps.saving import Saver
 from nnexp.sweeps.stacks import Stack, form, load_state
 from nnexp.sweeps.tally import Tally
-from nnexp.sweeps.workers import CallFailed, Done, WorkerDied, cores
+from nnexp.sweeps.workers import CallFailed, Done, WorkerDied, count_workers
 
 SAVE_SECONDS = 1.0  # of work, which is what an interruption at once may cost beside the slice
 TICK_SECONDS = 0.25  # between looks at signals and clocks
@@ -51,8 +51,7 @@ def execute(
     """
     if not trials:
         return None
-    workers = cores() if executor.workers == "auto" else int(executor.workers)
-    with Pool(min(workers, len(trials)), executor.memory_mb) as pool:
+    with Pool(min(count_workers(executor.workers), len(trials)), executor.memory_mb) as pool:
         saver = Saver(ledger, plan, folder, code)
         run = _Execution(saver, pool, Limits(executor), interrupts, watcher)
         run.prepare(trials, data)

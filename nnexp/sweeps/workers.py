@@ -157,6 +157,11 @@ def work(problem: Problem, state: State | None, epochs: int) -> Done:
     return Done(state, observed, time.perf_counter() - began)
 
 
+def count_workers(asked: int | str) -> int:
+    """Return how many workers a setting asks for: `auto` is one a core."""
+    return cores() if asked == "auto" else int(asked)
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

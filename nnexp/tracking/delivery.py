@@ -12,13 +12,14 @@ from pathlib import Path
 from nnexp.errors import NnexpError, UsageError
 from nnexp.sweeps.holding import holding, is_held
 from nnexp.sweeps.ledger import OWN_RUN, Ledger
-from nnexp.sweeps.plan import write_whole
+from nnexp.sweeps.plan import Plan, write_whole
 from nnexp.tracking import contents, provenance
+from nnexp.tracking.glance import runs_there
 from nnexp.tracking.runs import GoneError
 from nnexp.tracking.store import Store, check_store, one_line
 from nnexp.tracking.tracker import Tracker
 
-__all__ = ["Delivery", "Drained", "Store", "check_store", "reconcile"]
+__all__ = ["Delivery", "Drained", "Store", "check_store", "is_delivered", "reconcile"]
 
 LONGEST_PAUSE = 30.0  # seconds between attempts while MLflow cannot be reached
 SHARE = 4  # a delivery that took long is followed by a pause of so many times as long
@@ -150,6 +151,20 @@ class Delivery:
             raise
         finally:
             self._seconds += time.perf_counter() - began
+
+
+def is_delivered(ledger: Ledger, plan: Plan, store: Store) -> bool:
+    """Return whether MLflow has all of a sweep, as far as can be seen without importing it, which takes seconds."""
+    if ledger.pending(plan.id):
+        return False
+    there = runs_there(store.uri, store.experiment, plan.id)
+    if there is None:
+        return False
+    for key, each in ledger.deliveries(plan.id).items():
+        run = there.get(plan.hash if key == OWN_RUN else key)
+        if each.store != str(store) or run != (each.run, contents.STATUSES[each.state]):
+            return False
+    return True
 
 
 def close_due(ledger: Ledger, sweep: str) -> None:

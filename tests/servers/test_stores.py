@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nnexp.tracking.old_tracker import flatten
+from nnexp.tracking.entries import flatten
 from tests.runs import run
 
 pytestmark = pytest.mark.servers

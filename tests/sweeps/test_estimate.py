@@ -11,12 +11,10 @@ from nnexp.network.optimizers import SGD, Adam
 from nnexp.sweeps import estimate as estimates
 from nnexp.sweeps.estimate import estimate
 from nnexp.sweeps.files import trial_folder
-from nnexp.sweeps.grouping import group
-from nnexp.sweeps.old_execution import execute
-from nnexp.sweeps.old_ledger import Ledger
 from nnexp.sweeps.plan import make_plan
 from nnexp.testing.trials import small
 from nnexp.training import Training
+from tests.sweeps.executed import Sweep
 
 LONG = Training(epochs=60, batch_size=16)
 TRIALS = [
@@ -69,13 +67,11 @@ def test_shapes_that_there_is_no_time_for_are_reckoned_from_their_operations() -
 def test_an_estimate_is_of_the_size_of_what_it_estimates(tmp_path: Path) -> None:
     plan, data = make_plan("name", [(trial, {}) for trial in TRIALS])
     found = estimate(plan, data, 1)
-    ledger = Ledger(tmp_path / "ledger.db")
-    ledger.add(plan, "code")
-    began = time.perf_counter()
-    stacks = group(plan.trials, data, 1)
-    execute(plan, stacks, data, ledger=ledger, folder=tmp_path, workers=1, finished=lambda _: None, show=lambda _: None)
+    sweep, began = Sweep(TRIALS, tmp_path), time.perf_counter()
+    assert sweep.execute(workers=1)[0] is None
     took = time.perf_counter() - began
-    ledger.close()
     assert found.train_seconds < 2 * took  # which starts a worker, too
-    files = sum(path.stat().st_size for trial in plan.trials for path in trial_folder(tmp_path, trial.key).iterdir())
+    files = sum(
+        path.stat().st_size for trial in plan.trials for path in trial_folder(sweep.folder, trial.key).iterdir()
+    )
     assert 0.3 < found.disk_bytes / (2 * files + len(TRIALS) * 100_000) < 3  # with MLflow's part, as measured

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from nnexp.config.build import build_trial
-from nnexp.tracking.old_tracker import flatten
+from nnexp.tracking.entries import flatten
 from nnexp.training.metrics import applicable
 from tests.tracking.conftest import CLASSES, Recorded, nnexp_run
 
