@@ -14,9 +14,20 @@ if TYPE_CHECKING:
 
 
 def open_screen(settings: Settings) -> Screen:
-    """Return the screen that the settings ask for."""
+    """Return the screen that the settings ask for: `auto` is live where a view can change, else plain."""
     if settings.mode == "json":
         return JsonLines(settings.every)
     if settings.mode == "quiet":
         return Quiet()
-    return Plain(settings.every)
+    if settings.mode == "plain":
+        return Plain(settings.every)
+    from nnexp.screen.live import Live, Notebook, in_notebook, on_terminal
+
+    if in_notebook():
+        return Notebook()
+    if on_terminal():
+        return Live()
+    plain = Plain(settings.every)
+    if settings.mode == "live":
+        plain.note("note: screen.mode=live needs a terminal or a notebook; there are plain lines instead")
+    return plain

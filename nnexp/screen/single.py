@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def show_trial(trial: Trial, result: TrialResult) -> None:
     """Print how a single trial went."""
     objective = trial.config.objective.metric
-    if result.outcome == "diverged":
-        say(f"diverged in epoch {result.epoch} of {trial.config.training.epochs}: its cost or a metric is not finite")
+    if result.outcome != "finished":
+        why = "its cost or a metric is not finite" if result.outcome == "diverged" else result.reason
+        say(f"{result.outcome} in epoch {result.epoch} of {trial.config.training.epochs}: {why}")
         return
     best = int(result.summary["epoch_best"])
     at_best = "" if result.objective is None else f", {objective} {result.objective:.4f}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from nnexp.screen.wording import counted, duration
+from nnexp.screen.wording import duration
 
 if TYPE_CHECKING:
     from nnexp.sweeps.progress import Best, Progress
@@ -15,7 +15,11 @@ OUTCOMES = ("diverged", "failed", "stopped")  # worth saying once there are any
 
 def standing_line(progress: Progress) -> str:
     """Return how far it is, how fast, how long it still takes, and what leads."""
-    parts = [done(progress), f"{progress.running:,} running", f"{progress.share:.0%} of the work"]
+    parts = [
+        f"{done(progress)} trials done{outcomes(progress)}",
+        f"{progress.running:,} running",
+        f"{progress.share:.0%} of the work",
+    ]
     parts += [speed(progress)] if progress.epochs else []
     parts += [f"{duration(progress.seconds_left)} left"] if isfinite(progress.seconds_left) else []
     best = f"; best {leader(progress.best)}" if progress.best else ""
@@ -23,9 +27,14 @@ def standing_line(progress: Progress) -> str:
 
 
 def done(progress: Progress) -> str:
-    """Return `3 of 8 trials done (1 diverged)`."""
+    """Return `3 of 8`."""
+    return f"{progress.ended:,} of {progress.trials:,}"
+
+
+def outcomes(progress: Progress) -> str:
+    """Return ` (1 diverged)` if any trial did anything but finish."""
     there = ", ".join(f"{getattr(progress, name):,} {name}" for name in OUTCOMES if getattr(progress, name))
-    return f"{progress.ended:,} of {counted(progress.trials, 'trial')} done" + (f" ({there})" if there else "")
+    return f" ({there})" if there else ""
 
 
 def speed(progress: Progress) -> str:

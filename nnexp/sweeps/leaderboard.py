@@ -18,7 +18,6 @@ from nnexp.training.settings import Objective
 
 STOPPED = "epoch_stopped"  # the metric that only a training that stopped early has
 COUNTS = ("diverged", "failed", "unfinished", "stopped_early")
-SPREAD = "± is half of the 95 % t interval of the mean over n repeats"
 
 
 class Ranked(Protocol):
@@ -170,17 +169,18 @@ def repeats(row: Row) -> str:
 
 
 def legend(rows: Sequence[Row], shown: Sequence[str]) -> str:
-    """Return the line that says what the columns of a short leaderboard are and in which order its rows."""
-    missing = "" if all(row.whole for row in rows) else "; configurations that miss repeats come last"
-    return f"mean over repeats{f', best {shown[0]} first' if shown else ''}; {SPREAD}{missing}"
+    """Return what the order of a short leaderboard's rows is, and what stands in the columns that it shows."""
+    order = f"best {shown[0]} first" if shown else "none finished"
+    missing = "" if all(row.whole for row in rows) or not shown else ", those that miss repeats last"
+    spread = ": mean over n repeats ± half of its 95 % t interval" if shown else ""
+    return f"{len(rows):,} configuration{'s' * (len(rows) != 1)}, {order}{missing}{spread}"
 
 
 def as_markdown(rows: Sequence[Row], top: int = 20) -> str:
     """Return the head of the leaderboard as a Markdown table."""
     names, counted = columns(rows), list(dict.fromkeys(["diverged", *counts(rows)]))
     titles = ["rank", "configuration", *names, "n", *(name.replace("_", " ") for name in counted)]
-    said = legend(rows, names)
-    lines = [f"{said[0].upper()}{said[1:]}.", "", f"| {' | '.join(titles)} |"]
+    lines = [f"{legend(rows, names)}.", "", f"| {' | '.join(titles)} |"]
     lines.append("|---:|---|" + "---:|" * (len(titles) - 2))
     for rank, row in enumerate(rows[:top], start=1):
         cells = [*(cell(row, name) for name in names), repeats(row), *(str(getattr(row, name)) for name in counted)]

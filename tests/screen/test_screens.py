@@ -71,7 +71,7 @@ def test_the_end_says_where_everything_is(tmp_path: Path, capsys: Capture) -> No
     with Quiet() as screen:
         screen.result(outcome(tmp_path))
     out = capsys.readouterr().out
-    assert out.startswith("\n2 configurations: mean over repeats")
+    assert out.startswith("\n2 configurations, best val/acc_best first")
     assert out.splitlines()[-8:] == [
         "",
         "trials:  3 finished, 1 diverged",
@@ -89,7 +89,7 @@ def test_a_quiet_screen_says_failures_and_the_end_only(tmp_path: Path, capsys: C
     first, second, third, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith("failed: ")
     assert second == ""
-    assert third.startswith("2 configurations: ")
+    assert third.startswith("2 configurations, ")
 
 
 def test_every_line_of_json_is_an_object_that_names_its_event(tmp_path: Path, capsys: Capture) -> None:

@@ -30,3 +30,9 @@ def test_a_diverged_trial_says_when(capsys: pytest.CaptureFixture[str]) -> None:
     plan, results = board([replace(diverged(), epoch=2)])
     show_trial(plan.trials[0], results["0-0"])
     assert capsys.readouterr().out.startswith("diverged in epoch 2 of 3: ")
+
+
+def test_a_failed_trial_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    plan, results = board([replace(diverged(), outcome="failed", epoch=2, reason="ValueError: no\x1b[2J")])
+    show_trial(plan.trials[0], results["0-0"])
+    assert capsys.readouterr().out == "failed in epoch 2 of 3: ValueError: no\\x1b[2J\n"
