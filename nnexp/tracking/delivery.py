@@ -16,7 +16,7 @@ from nnexp.sweeps.plan import Plan, write_whole
 from nnexp.tracking import contents, provenance
 from nnexp.tracking.glance import runs_there
 from nnexp.tracking.runs import GoneError
-from nnexp.tracking.store import Store, check_store, one_line
+from nnexp.tracking.store import Store, check_store, import_mlflow, one_line
 from nnexp.tracking.tracker import Tracker
 
 __all__ = ["Delivery", "Drained", "Store", "check_store", "is_delivered", "reconcile"]
@@ -52,7 +52,7 @@ class Delivery:
     def __init__(self, ledger_path: Path, sweep: str, store: Store, every: float) -> None:
         self.path, self.sweep, self.store, self.every = ledger_path, sweep, store, every
         self._woken, self._ended = threading.Event(), threading.Event()
-        self._over, self._quit = False, False
+        self._imported, self._over, self._quit = False, False, False
         self._tracker: Tracker | None = None
         self._before: list[Tracker] = []  # that lost what they knew
         self._error: str | None = None
@@ -78,7 +78,7 @@ class Delivery:
             steps, since = self._steps(), began
             while not self._ended.wait(0.02) and self._thread.is_alive():
                 now = time.monotonic()
-                if self._steps() != steps:
+                if self._steps() != steps or not self._imported:
                     steps, since = self._steps(), now
                 failing = self._failing is not None and now - self._failing > patience and self._attempts > 0
                 if failing or now - since > patience:
@@ -120,6 +120,8 @@ class Delivery:
             return
         with closing(ledger):
             write_environment(self.store.root / "sweeps" / self.sweep)
+            import_mlflow()
+            self._imported = True
             while not self._quit:
                 over, began = self._over, time.perf_counter()
                 try:

@@ -89,6 +89,13 @@ class Runs:
                 return self.there[key]
         raise AssertionError("unreachable")
 
+    def was_deleted(self, id: str) -> bool:
+        """Return whether a run is there, but somebody deleted it."""
+        try:
+            return bool(self._patiently(lambda: self.client.get_run(id)).info.lifecycle_stage == "deleted")
+        except GoneError:
+            return False
+
     def add_view(self, key: str, value: str) -> None:
         """Let the UI list a view, unless it does already; the oldest ones give way."""
         tags = self._patiently(lambda: self.client.get_experiment(self.experiment_id).tags)

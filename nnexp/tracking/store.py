@@ -7,8 +7,8 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STORES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")  # that MLflow can write to
 LOCK_SECONDS = 120
+CONNECT_SECONDS = 10
 SECRETS = ("pass", "pwd", "secret", "token", "odbc_connect")  # in the names of a database URI's parameters
 
 # How MLflow behaves unless the user has said otherwise. Its own retries would block for minutes and repeat what must
@@ -125,12 +126,13 @@ def _secrets(uri: str) -> set[str]:
     return {each for each in (*found, match[1] if match else "") if len(each) > 2}
 
 
-def mind_manners() -> None:
-    """Set how MLflow behaves, where the user has not said it."""
+def import_mlflow() -> None:
+    """Import MLflow, which takes a second or two, and set how it behaves where the user has not said it."""
     for name, value in MANNERS.items():
         os.environ.setdefault(name, value)
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.ERROR)  # 60 lines of migrations otherwise
+    import mlflow  # noqa: F401
 
 
 def open_store(store: Store) -> tuple[MlflowClient, str]:
@@ -139,21 +141,44 @@ def open_store(store: Store) -> tuple[MlflowClient, str]:
     MLflow's own telemetry is off unless the user turns it on (MLFLOW_DISABLE_TELEMETRY=false).
     Raises: TrackingError if the store cannot be used.
     """
-    mind_manners()
+    import_mlflow()
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
 
     try:
-        Path(store.lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
-        with store.lock:
+        _knock(store)
+        with _alone(store):
             if store.path is not None:
                 _ensure_sqlite(store.path)
             client = MlflowClient(tracking_uri=store.uri)
             return client, _experiment(client, store)
     except Timeout:
         raise TrackingError(f"{store.lock.lock_file} is held by another process for over {LOCK_SECONDS} s") from None
-    except (MlflowException, OSError, sqlite3.Error) as error:
+    except TrackingError:
+        raise
+    except Exception as error:  # of MLflow, of SQLAlchemy, of the database's driver or its absence
         raise TrackingError(f"MLflow's store {store.address} cannot be used: {one_line(error, store.uri)}") from None
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    """Let no other process open a database meanwhile: if it is new, only one may migrate it. A server sees to that."""
+    if store.uri.startswith(("http", "databricks")):
+        yield
+        return
+    Path(store.lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    with store.lock:
+        yield
+
+
+def _knock(store: Store) -> None:
+    """Connect to a database: one that is not there says so at once, where MLflow would try for up to an hour."""
+    kind = store.uri.partition(":")[0].partition("+")[0]
+    if kind in ("postgresql", "mysql", "mssql"):
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import NullPool
+
+        soon = {} if kind == "mssql" else {"connect_timeout": CONNECT_SECONDS}
+        create_engine(store.uri, poolclass=NullPool, connect_args=soon).connect().close()
 
 
 def check_store(store: Store, seconds: float = 5.0) -> None:
@@ -163,9 +188,7 @@ def check_store(store: Store, seconds: float = 5.0) -> None:
         return
     problem = _in_time(lambda: _somebody_answers(store, seconds), seconds, store)
     if problem is None:
-        mind_manners()
-        import mlflow  # noqa: F401  # takes its time, which is not the store's
-
+        import_mlflow()  # whose time is not the store's
         problem = _in_time(lambda: open_store(store) and None, seconds, store)
     if problem is not None:
         raise problem

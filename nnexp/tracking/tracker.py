@@ -257,17 +257,20 @@ class Tracker:
         return found
 
     def _find_lost(self) -> None:
-        """Deliver again what MLflow has not got any more, or not in the state that it was told."""
-        lost = []
-        for key, each in self._delivered.items():
-            run = self.runs.there.get(key)
-            if run is None or run.id != each.run or run.status != contents.STATUSES[each.state]:
-                lost.append(key)
+        """Deliver again what MLflow has no more: runs that somebody deleted, or all if it went back in time."""
+        lost = [key for key, each in self._delivered.items() if not self._is_there(key, each)]
+        here = [each.run for key, each in self._delivered.items() if key in lost and each.store == str(self.store)]
+        if not all(self.runs.was_deleted(run) for run in here):
+            lost = list(self._delivered)
+            self.notes[f"MLflow's store went back in time: sweep {self.sweep.id} is delivered again"] = None
         if lost:
             self.ledger.deliver_again(self.sweep.id, lost)
-            self._delivered = {key: each for key, each in self._delivered.items() if key not in lost}
-            if not self.runs.there:
-                self.notes[f"MLflow has no run of sweep {self.sweep.id} any more: all are delivered again"] = None
+            for key in lost:
+                del self._delivered[key]
+
+    def _is_there(self, key: str, delivered: Delivered) -> bool:
+        run = self.runs.there.get(key)
+        return run is not None and run.id == delivered.run and run.status == contents.STATUSES[delivered.state]
 
     def _environment(self) -> dict[str, Any]:
         try:

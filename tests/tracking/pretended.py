@@ -111,9 +111,10 @@ def pretend(
 
 @dataclass(frozen=True)
 class Database:
-    """MLflow's own SQLite file, read without MLflow and without nnexp."""
+    """MLflow's own SQLite file, read without MLflow and without nnexp. sweep: whose runs alone are looked at."""
 
     path: Path
+    sweep: str | None = None
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a query finds."""
@@ -125,7 +126,9 @@ class Database:
         found: dict[str, list[tuple[str, str]]] = {}
         for key, run, status in self.rows(
             "SELECT key.value, run.run_uuid, run.status FROM runs AS run JOIN tags AS key USING (run_uuid) "
-            "WHERE key.key = 'nnexp.key' AND run.lifecycle_stage = 'active'"
+            "JOIN tags AS sweep USING (run_uuid) WHERE key.key = 'nnexp.key' AND run.lifecycle_stage = 'active' "
+            "AND sweep.key = 'nnexp.sweep' AND (sweep.value = ? OR ? IS NULL)",
+            (self.sweep, self.sweep),
         ):
             found.setdefault(key, []).append((run, status))
         return found
@@ -163,7 +166,7 @@ def assert_delivered(sweep: Pretended, database: Database, epochs: int) -> None:
         final = {**once.summary, **{f"cost/{name}": value for name, value in once.costs.items()}}
         for name, value in final.items():
             assert points.pop((name, epochs)) == [(value, round(once.ended_at * 1000))]
-        assert {name.partition("/")[0] for name, _ in points} == {"agg"}
+        assert {name.partition("/")[0] for name, _ in points} == {"agg"}, points
         assert all(len(each) == 1 for each in points.values())
         (uri,) = database.rows("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run,))
         if uri[0].startswith(("/", "file:")):

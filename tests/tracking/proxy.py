@@ -19,7 +19,8 @@ NOT_AVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nConte
 class Fault:
     """What goes wrong: with requests whose first line has `where`, with the probability `share`, `times` at most.
 
-    kind: `hang` (read, no answer), `503`, `lose` (a request never arrives) or `drop` (it does, its reply is lost).
+    kind: `hang` (read, no answer), `503`, `lose` (a request never arrives), `drop` (it does, its reply is lost), `late`
+    (as drop, but it arrives when `send_late` is called).
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Proxy:
         self.hit: list[str] = []
         self.seen: list[str] = []
         self._random, self._lock = random.Random(seed), threading.Lock()
+        self._late: list[bytes] = []
         self._open: set[socket.socket] = set()
         self._listener: socket.socket | None = None
         self.port = 0
@@ -68,6 +70,11 @@ class Proxy:
         """Let something go wrong from now on."""
         self.hit, self.fault = [], fault
 
+    def send_late(self) -> None:
+        """Let requests arrive whose senders have given them up."""
+        while self._late:
+            self._forward(self._late.pop(0))
+
     def _listen(self, listener: socket.socket) -> None:
         while True:
             try:
@@ -91,7 +98,9 @@ class Proxy:
             if self.fault.kind != "hang":
                 return
             time.sleep(0.02)
-        if kind == "503":
+        if kind == "late":
+            self._late.append(request)
+        elif kind == "503":
             client.sendall(NOT_AVAILABLE)
         elif kind != "lose":
             reply = self._forward(request)
