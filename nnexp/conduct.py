@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnexp.clock import Clock
-from nnexp.errors import UsageError
+from nnexp.errors import NnexpError, UsageError
 
 if TYPE_CHECKING:
     from nnexp.config.build import RunSettings
@@ -71,11 +71,17 @@ def conduct(
         check_store(store)
     folder = store.root / "sweeps" / plan.id
     with holding(folder, plan.id), Interrupts() as interrupts:
-        work = _Conduct(plan, data, settings, clock, screen, store, interrupts, single)
         try:
-            return work.run()
-        finally:
-            work.close()
+            work = _Conduct(plan, data, settings, clock, screen, store, interrupts, single)
+            try:
+                return work.run()
+            finally:
+                work.close()
+        except OSError as error:  # a full disk, a folder that cannot be written
+            where = f"{error.filename}: " if error.filename else ""
+            raise NnexpError(
+                f"{where}{error.strerror or error}; what was saved stands, the same command goes on"
+            ) from error
 
 
 class _Conduct:

@@ -35,9 +35,12 @@ class Holder:
 def holding(folder: Path, sweep: str) -> Iterator[None]:
     """Hold a sweep by its folder.
 
-    Raises: UsageError that says who holds it.
+    Raises: UsageError that says who holds it, or that there cannot be such a folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"paths.root cannot be used: {folder}: {error.strerror}") from None
     lock, said = FileLock(folder / "lock", timeout=GRACE_SECONDS), folder / "holder.json"
     try:
         lock.acquire()
