@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 SIZE = 4096  # of a page, where the header does not say
+LOG = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # how a write-ahead log begins
 HEADER = 100  # bytes before what the first page holds
 WHOLE = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # bytes of an integer, by its serial type
 UNREADABLE = (struct.error, IndexError, ValueError, KeyError)  # what reading something else as a row raises
@@ -27,7 +28,7 @@ def read_pages(path: Path) -> dict[int, bytes]:
     size = size if size >= 512 and size & (size - 1) == 0 else SIZE
     pages = {at // size + 1: content[at : at + size].ljust(size, b"\0") for at in range(0, len(content), size)}
     log = path.with_name(f"{path.name}-wal")
-    return pages | (_committed(log.read_bytes(), size) if log.exists() else {})
+    return pages | (_committed(log.read_bytes(), size, len(pages)) if log.exists() else {})
 
 
 def rows(pages: Pages) -> Iterator[tuple[int, list[Any]]]:
@@ -38,15 +39,20 @@ def rows(pages: Pages) -> Iterator[tuple[int, list[Any]]]:
             yield from _rows_of(pages, page, HEADER if number == 1 else 0)
 
 
-def _committed(log: bytes, size: int) -> dict[int, bytes]:
-    """Return the pages of whole transactions of a write-ahead log. A frame of an earlier log has another salt."""
+def _committed(log: bytes, size: int, before: int) -> dict[int, bytes]:
+    """Return the pages of whole transactions of a write-ahead log. A frame of an earlier log has another salt.
+
+    before: how many pages the database has without it.
+    """
     found: dict[int, bytes] = {}
     pending: dict[int, bytes] = {}
-    for at in range(32, len(log) - size - 23, size + 24):
+    most = before + len(log) // size
+    for at in range(32, len(log) - size - 23, size + 24) if log[:4] in LOG else ():
         number, total = struct.unpack_from(">II", log, at)
         if log[at + 8 : at + 16] != log[16:24]:
             break
-        pending[number] = log[at + 24 : at + 24 + size]
+        if 0 < number <= most:  # any other number is damaged, and would make a file of terabytes
+            pending[number] = log[at + 24 : at + 24 + size]
         if total:  # the last frame of a transaction says how many pages there are
             found |= pending
             pending = {}

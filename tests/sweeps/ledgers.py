@@ -31,7 +31,7 @@ def plan(trials: int = 4, name: str = "name", repeats: int = 2) -> Plan:
     """Return a plan of some trials, each configuration with some repeats."""
     config = small()
     chosen = [{"optimizer.lr": str(n // repeats), "seed": str(n % repeats)} for n in range(trials)]
-    made = [Trial(n, sha256(bytes([n])).hexdigest(), f"c{n // repeats}", chosen[n], config, "d") for n in range(trials)]
+    made = [Trial(n, sha256(b"%d" % n).hexdigest(), f"c{n // repeats}", chosen[n], config, "d") for n in range(trials)]
     return Plan(name, (), {"seed": [str(n) for n in range(repeats)]}, tuple(made))
 
 
@@ -82,7 +82,8 @@ def _sweep(ledger: Ledger, sweep: str) -> tuple[Any, ...]:
     return *about, ledger.stacks(sweep), ledger.outbox(sweep), ledger.deliveries(sweep), ledger.pending(sweep)
 
 
-def add_again(path: Path, plans: list[Plan]) -> list[str]:
-    """Add plans to a ledger that has them; return what was mended."""
+def add_again(path: Path, plans: list[Plan]) -> dict[str, list[str]]:
+    """Add plans to a ledger that has them; return what was mended, by sweep."""
     with closing(Ledger(path)) as ledger:
-        return [line for each in plans for line in ledger.add(each, "code", SETTINGS)]
+        told = {each.id: ledger.add(each, "code", SETTINGS) for each in plans}
+    return {id: lines for id, lines in told.items() if lines}
