@@ -118,14 +118,15 @@ class _Conduct:
         self._tell_changes()
         again = self._plan_again()
         self._reuse(again)
-        reconcile(self.ledger, self.store.root)
+        also = reconcile(self.ledger, self.store.root)
         standing = self.ledger.standing(self.plan.id)
         self._tell_codes(standing)
         trials = [trial for trial in self.plan.trials if not standing[trial.key].ended]
         watch = _Watch(self, standing)
         drained = None
-        if trials or not is_delivered(self.ledger, self.plan, self.store):
-            delivery = Delivery(self.ledger.path, self.plan.id, self.store, self.settings.tracking.every)
+        if trials or also or not is_delivered(self.ledger, self.plan, self.store):
+            every = self.settings.tracking.every
+            delivery = Delivery(self.ledger.path, self.plan.id, self.store, every, also=also)
             delivery.start()
             try:
                 halt = self._train(trials, watch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,24 @@ class Drained:
 class Delivery:
     """Brings MLflow up to date with a sweep of the ledger while it is trained, from its own connection to both.
 
-    Args: every: seconds between deliveries.
+    Args: every: seconds between deliveries. training: whether this process trains it. also: other sweeps of the ledger
+    that nobody works on, to be delivered beside it where they are tracked in the same store.
     """
 
-    def __init__(self, ledger_path: Path, sweep: str, store: Store, every: float) -> None:
+    def __init__(
+        self,
+        ledger_path: Path,
+        sweep: str,
+        store: Store,
+        every: float,
+        *,
+        training: bool = True,
+        also: Iterable[str] = (),
+    ) -> None:
+        self.training, self.also = training, list(also)
         self.path, self.sweep, self.store, self.every = ledger_path, sweep, store, every
         self._woken, self._ended = threading.Event(), threading.Event()
-        self._imported, self._over, self._quit = False, False, False
+        self._imported, self._over, self._quit = False, not training, False
         self._tracker: Tracker | None = None
         self._before: list[Tracker] = []  # that lost what they knew
         self._error: str | None = None
@@ -119,7 +131,8 @@ class Delivery:
             self._error = str(error)
             return
         with closing(ledger):
-            write_environment(self.store.root / "sweeps" / self.sweep)
+            if self.training:
+                write_environment(self.store.root / "sweeps" / self.sweep)
             import_mlflow()
             self._imported = True
             while not self._quit:
@@ -127,6 +140,7 @@ class Delivery:
                 try:
                     self._deliver(ledger, over=over)
                     took, self._error, self._failing = time.perf_counter() - began, None, None
+                    self._deliver_others(ledger)
                     pause = 0.05 if over else max(self.every, SHARE * took)
                     if over and not ledger.pending(self.sweep):
                         break
@@ -141,6 +155,8 @@ class Delivery:
 
     def _deliver(self, ledger: Ledger, *, over: bool) -> None:
         began = time.perf_counter()
+        if over:  # perhaps the last delivery said that it is trained
+            close_due(ledger, self.sweep)
         if self._tracker is None:
             self._tracker = Tracker(ledger, self.sweep, self.store)
             self._opening_seconds = time.perf_counter() - began
@@ -153,6 +169,19 @@ class Delivery:
             raise
         finally:
             self._seconds += time.perf_counter() - began
+
+    def _deliver_others(self, ledger: Ledger) -> None:
+        """Deliver sweeps that a dead process left behind. What goes wrong with them is their next delivery's."""
+        while self.also and not self._quit:
+            other = ledger.sweep(self.also.pop())
+            told = {} if other is None else other.settings
+            if other is None or (told.get("store"), told.get("experiment")) != (
+                self.store.address,
+                self.store.experiment,
+            ):
+                continue
+            with suppress(Exception), holding(self.store.root / "sweeps" / other.id, other.id):
+                Tracker(ledger, other.id, self.store).deliver_due(over=True)
 
 
 def is_delivered(ledger: Ledger, plan: Plan, store: Store) -> bool:
