@@ -16,9 +16,9 @@ from nnexp.sweeps.ledger import OWN_RUN, Ledger
 from nnexp.sweeps.plan import Plan, write_whole
 from nnexp.tracking import contents, provenance
 from nnexp.tracking.glance import runs_there
-from nnexp.tracking.runs import GoneError
-from nnexp.tracking.store import Store, check_store, import_mlflow, one_line
+from nnexp.tracking.store import Store, check_store, import_mlflow, needs_mlflow, one_line
 from nnexp.tracking.tracker import Tracker
+from nnexp.tracking.writer import GoneError
 
 __all__ = ["Delivery", "Drained", "Store", "check_store", "is_delivered", "reconcile"]
 
@@ -133,7 +133,8 @@ class Delivery:
         with closing(ledger):
             if self.training:
                 write_environment(self.store.root / "sweeps" / self.sweep)
-            import_mlflow()
+            if needs_mlflow(self.store):
+                import_mlflow()
             self._imported = True
             while not self._quit:
                 over, began = self._over, time.perf_counter()
@@ -151,6 +152,8 @@ class Delivery:
                 self._attempts += over
                 self._woken.wait(pause)
                 self._woken.clear()
+            if self._tracker is not None:
+                self._tracker.close()
         self._ended.set()
 
     def _deliver(self, ledger: Ledger, *, over: bool) -> None:
@@ -164,6 +167,7 @@ class Delivery:
         try:
             self._tracker.deliver_due(over=over)
         except GoneError:
+            self._tracker.close()
             self._before.append(self._tracker)
             self._tracker = None
             raise
@@ -181,7 +185,8 @@ class Delivery:
             ):
                 continue
             with suppress(Exception), holding(self.store.root / "sweeps" / other.id, other.id):
-                Tracker(ledger, other.id, self.store).deliver_due(over=True)
+                with closing(Tracker(ledger, other.id, self.store)) as tracker:
+                    tracker.deliver_due(over=True)
 
 
 def is_delivered(ledger: Ledger, plan: Plan, store: Store) -> bool:

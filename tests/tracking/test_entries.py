@@ -16,8 +16,6 @@ from hypothesis import strategies as st
 from nnexp.errors import TrackingError
 from nnexp.sweeps.results import History
 from nnexp.tracking.entries import (
-    LONGEST_NAME,
-    LONGEST_PARAM,
     config_of,
     cut,
     flatten,
@@ -27,6 +25,7 @@ from nnexp.tracking.entries import (
     points,
     points_of,
 )
+from nnexp.tracking.limits import LONGEST_NAME, LONGEST_PARAM
 from nnexp.tracking.reading import read_config
 from nnexp.tracking.store import Store, open_store
 
