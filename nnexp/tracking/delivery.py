@@ -184,9 +184,12 @@ class Delivery:
                 self.store.experiment,
             ):
                 continue
-            with suppress(Exception), holding(self.store.root / "sweeps" / other.id, other.id):
-                with closing(Tracker(ledger, other.id, self.store)) as tracker:
-                    tracker.deliver_due(over=True)
+            with (
+                suppress(Exception),
+                holding(self.store.root / "sweeps" / other.id, other.id),
+                closing(Tracker(ledger, other.id, self.store)) as tracker,
+            ):
+                tracker.deliver_due(over=True)
 
 
 def is_delivered(ledger: Ledger, plan: Plan, store: Store) -> bool:
