@@ -307,7 +307,7 @@ class _Conduct:
         return rows
 
     def _say_result(self, halt: Halt | None, rows: Sequence[Row], drained: Drained | None) -> None:
-        from nnexp.screen import Result, how_to_look
+        from nnexp.screen import Result
 
         standing = self.ledger.standing(self.plan.id)
         states = Counter(each.state for each in standing.values())
@@ -322,10 +322,19 @@ class _Conduct:
                 seconds=self.clock.stages,
                 total_seconds=self.clock.total,
                 notes=list(self._notes(halt, drained)),
-                look=how_to_look(self.store.uri, drained.experiment_id) if drained and drained.experiment_id else (),
+                look=self._look(drained.experiment_id) if drained and drained.experiment_id else (),
                 again=None if halt is None else f"{_program()} {shlex.join(sys.argv[1:])}",
             )
         )
+
+    def _look(self, experiment: str) -> tuple[str, str]:
+        from nnexp.screen import how_to_look
+        from nnexp.tracking.views import Place, runs_link
+
+        if self.single:
+            return how_to_look(self.store.address, runs_link(experiment), self.store.root)
+        page = Place(experiment, self.plan.id).link
+        return how_to_look(self.store.address, page, self.store.root, self.plan.name)
 
     def _notes(self, halt: Halt | None, drained: Drained | None) -> Iterator[str]:
         if halt is not None:

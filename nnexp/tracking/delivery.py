@@ -90,7 +90,7 @@ class Delivery:
             steps, since = self._steps(), began
             while not self._ended.wait(0.02) and self._thread.is_alive():
                 now = time.monotonic()
-                if self._steps() != steps or not self._imported:
+                if self._steps() != steps or self._opening:
                     steps, since = self._steps(), now
                 failing = self._failing is not None and now - self._failing > patience and self._attempts > 0
                 if failing or now - since > patience:
@@ -104,6 +104,11 @@ class Delivery:
         self._quit = True
         self.wake()
         self._thread.join(patience)
+
+    @property
+    def _opening(self) -> bool:
+        """Whether nobody is waited for but this machine, which may be busy: MLflow is imported, a local store made."""
+        return not self._imported or (self.store.path is not None and self._tracker is None and self._failing is None)
 
     def _drained(self, pending: int) -> Drained:
         trackers = self._trackers()

@@ -71,19 +71,20 @@ class Store:
         return FileLock(place.with_suffix(".lock"), timeout=LOCK_SECONDS)
 
 
-def store_uri(given: str | None, root: Path) -> str:
+def store_uri(given: str | None, root: Path, name: str = "tracking.uri") -> str:
     """Return the tracking URI: the given one, else MLFLOW_TRACKING_URI, else SQLite under the root.
 
     That of a SQLite file is made absolute: the same one wherever a later command runs.
+    Args: name: of the setting that gives it.
     Raises: ConfigError if it names a kind of store that MLflow cannot write to.
     """
-    named = {"tracking.uri": given, "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI")}
-    for name, uri in named.items():
+    named = {name: given, "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI")}
+    for where, uri in named.items():
         if uri:
             kind, colon, _ = uri.partition(":")
             if not colon or kind.partition("+")[0] not in STORES:
                 raise ConfigError(
-                    f"{name} must begin with one of {', '.join(STORES)}; got {without_credentials(uri)!r}"
+                    f"{where} must begin with one of {', '.join(STORES)}; got {without_credentials(uri)!r}"
                 )
             return _absolute(uri)
     return f"sqlite:///{root / 'mlflow.db'}"

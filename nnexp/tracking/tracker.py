@@ -118,6 +118,8 @@ class Tracker:
         began = [standing.result.started_at] if standing.result is not None else list(history.times[:1])
         started = milliseconds((began or [self.sweep.planned_at])[0])
         name = appearance.trial_name(trial.label)
+        if self.single:
+            name = appearance.single_name(self.sweep.name, about["config"])
         return self.runs.make(standing.key, name, {**tags, **self._tags}, started, standing.generation)
 
     def _tell_state(
