@@ -134,7 +134,7 @@ class _Conduct:
             except BaseException:
                 delivery.drain(patience=SHORT_PATIENCE)
                 raise
-            drained = delivery.drain(PATIENCE if halt is None else SHORT_PATIENCE)
+            drained = delivery.drain(PATIENCE if halt is None else SHORT_PATIENCE, self.screen.delivering)
             self.clock.lap("track")
         else:
             halt, rows = self._train(trials, watch), self._write_summary()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from nnexp.tracking.writer import GoneError
 __all__ = ["Delivery", "Drained", "Store", "check_store", "is_delivered", "reconcile"]
 
 LONGEST_PAUSE = 30.0  # seconds between attempts while MLflow cannot be reached
+SHOWN_EVERY = 0.5  # seconds
 SHARE = 4  # a delivery that took long is followed by a pause of so many times as long
 
 
@@ -81,15 +82,21 @@ class Delivery:
         """Deliver now rather than when it is time."""
         self._woken.set()
 
-    def drain(self, patience: float = 10.0) -> Drained:
-        """Deliver all that is due; give up after some seconds without any progress, in or before this call."""
+    def drain(self, patience: float = 10.0, show: Callable[[int], None] = lambda pending: None) -> Drained:
+        """Deliver all that is due; give up after some seconds without any progress, in or before this call.
+
+        Args: show: is told now and then how many rows of the outbox there still are.
+        """
         with closing(Ledger(self.path)) as ledger:
             close_due(ledger, self.sweep)
             self._over, began = True, time.monotonic()
             self.wake()
-            steps, since = self._steps(), began
+            steps, since, shown = self._steps(), began, began - SHOWN_EVERY
             while not self._ended.wait(0.02) and self._thread.is_alive():
                 now = time.monotonic()
+                if now - shown >= SHOWN_EVERY:
+                    shown = now
+                    show(ledger.pending(self.sweep))
                 if self._steps() != steps or self._opening:
                     steps, since = self._steps(), now
                 failing = self._failing is not None and now - self._failing > patience and self._attempts > 0
