@@ -1,0 +1,1 @@
+"""The rows of the matrix, by theme; each is a function of a case."""
