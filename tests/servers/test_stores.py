@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from nnexp.tracking.entries import flatten
+from nnexp.tracking.store import Store, open_store
 from tests.runs import run
 
 pytestmark = pytest.mark.servers
@@ -159,3 +160,10 @@ def test_the_same_command_again_changes_nothing(swept: Swept) -> None:
     after = swept.dump()
     assert after[0][0]["info"].pop("end_time") >= before[0][0]["info"].pop("end_time")  # of the sweep's run
     assert after == before
+
+
+def test_files_beside_a_database_go_below_the_root_and_not_where_the_command_runs(
+    postgresql: str, tmp_path: Path
+) -> None:
+    client, experiment = open_store(Store(postgresql, "files", tmp_path))
+    assert client.get_experiment(experiment).artifact_location == (tmp_path / "artifacts").as_uri()
