@@ -261,7 +261,8 @@ def _experiment(client: MlflowClient, store: Store) -> str:
 
     found = client.get_experiment_by_name(store.experiment)
     if found is None:
-        location = None if store.path is None else (store.root / "artifacts").as_uri()
+        served = store.uri.startswith(("http://", "https://", "databricks"))  # others would take a folder of here
+        location = None if served else (store.root / "artifacts").as_uri()
         try:
             return str(client.create_experiment(store.experiment, artifact_location=location))
         except MlflowException:  # perhaps another process was faster
