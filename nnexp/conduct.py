@@ -118,14 +118,15 @@ class _Conduct:
         self._tell_changes()
         again = self._plan_again()
         self._reuse(again)
-        reconcile(self.ledger, self.store.root)
+        also = reconcile(self.ledger, self.store.root)
         standing = self.ledger.standing(self.plan.id)
         self._tell_codes(standing)
         trials = [trial for trial in self.plan.trials if not standing[trial.key].ended]
         watch = _Watch(self, standing)
         drained = None
-        if trials or not is_delivered(self.ledger, self.plan, self.store):
-            delivery = Delivery(self.ledger.path, self.plan.id, self.store, self.settings.tracking.every)
+        if trials or also or not is_delivered(self.ledger, self.plan, self.store):
+            every = self.settings.tracking.every
+            delivery = Delivery(self.ledger.path, self.plan.id, self.store, every, also=also)
             delivery.start()
             try:
                 halt = self._train(trials, watch)
@@ -133,7 +134,7 @@ class _Conduct:
             except BaseException:
                 delivery.drain(patience=SHORT_PATIENCE)
                 raise
-            drained = delivery.drain(PATIENCE if halt is None else SHORT_PATIENCE)
+            drained = delivery.drain(PATIENCE if halt is None else SHORT_PATIENCE, self.screen.delivering)
             self.clock.lap("track")
         else:
             halt, rows = self._train(trials, watch), self._write_summary()
@@ -306,7 +307,7 @@ class _Conduct:
         return rows
 
     def _say_result(self, halt: Halt | None, rows: Sequence[Row], drained: Drained | None) -> None:
-        from nnexp.screen import Result, how_to_look
+        from nnexp.screen import Result
 
         standing = self.ledger.standing(self.plan.id)
         states = Counter(each.state for each in standing.values())
@@ -321,10 +322,19 @@ class _Conduct:
                 seconds=self.clock.stages,
                 total_seconds=self.clock.total,
                 notes=list(self._notes(halt, drained)),
-                look=how_to_look(self.store.uri, drained.experiment_id) if drained and drained.experiment_id else (),
+                look=self._look(drained.experiment_id) if drained and drained.experiment_id else (),
                 again=None if halt is None else f"{_program()} {shlex.join(sys.argv[1:])}",
             )
         )
+
+    def _look(self, experiment: str) -> tuple[str, str]:
+        from nnexp.screen import how_to_look
+        from nnexp.tracking.views import Place, runs_link
+
+        if self.single:
+            return how_to_look(self.store.address, runs_link(experiment), self.store.root)
+        page = Place(experiment, self.plan.id).link
+        return how_to_look(self.store.address, page, self.store.root, self.plan.name)
 
     def _notes(self, halt: Halt | None, drained: Drained | None) -> Iterator[str]:
         if halt is not None:

@@ -19,8 +19,8 @@ class Planned:
 
     trials, configurations: of the plan. removed, merged: combinations that conditions removed, and that were the same
     as others. done: trials that finished or diverged in an earlier run of it. failed: those that failed in one, and are
-    not tried again. reused: trained by another sweep. resumed: go on from where they were saved. widths: trials in each
-    stack to train. single: whether it is one trial that is a run of its own.
+    not tried again. reused: trained by another sweep. widths: trials in each stack to train. resumed: how many of those
+    stacks go on from where they were saved. single: whether it is one trial that is a run of its own.
     """
 
     sweep: str

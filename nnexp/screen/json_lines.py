@@ -10,6 +10,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from nnexp.screen.lines import write
+from nnexp.screen.pace import Pace
 from nnexp.screen.protocol import Screen
 from nnexp.screen.stand import epochs_a_second
 
@@ -28,7 +29,7 @@ class JsonLines(Screen):
     """
 
     def __init__(self, every: float) -> None:
-        self._every, self._last = every, time.monotonic()
+        self._every, self._last, self._pace = every, time.monotonic(), Pace()
 
     def note(self, text: str) -> None:
         """Say it."""
@@ -46,16 +47,15 @@ class JsonLines(Screen):
 
     def show(self, progress: Progress) -> None:
         """Say how far it is, if it is time to."""
-        now = time.monotonic()
-        if now - self._last < self._every:
+        left = self._pace.left(progress)
+        if not self._is_time():
             return
-        self._last = now
         names = ("trials", "running", "finished", "diverged", "failed", "stopped", "epochs", "seconds")
         self._say(
             "progress",
             **{name: getattr(progress, name) for name in names},
             share=progress.share,
-            seconds_left=progress.seconds_left,
+            seconds_left=left,
             epochs_per_second=epochs_a_second(progress),
             best=None if progress.best is None else _best(progress.best),
         )
@@ -67,6 +67,11 @@ class JsonLines(Screen):
     def failed(self, failure: Failure) -> None:
         """Say which trial failed, and why."""
         self._say("failed", **asdict(failure))
+
+    def delivering(self, pending: int) -> None:
+        """Say how many runs MLflow has to get after the training, if it is time to."""
+        if self._is_time():
+            self._say("delivering", pending=pending)
 
     def result(self, result: Result) -> None:
         """Say what came of it, and where everything is."""
@@ -84,6 +89,13 @@ class JsonLines(Screen):
 
     def close(self) -> None:
         """There is nothing to put back."""
+
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self._every:
+            return False
+        self._last = now
+        return True
 
     def _say(self, event: str, **more: Any) -> None:
         write(json.dumps(_strict({"event": event, "time": time.time(), **more}), allow_nan=False) + "\n")

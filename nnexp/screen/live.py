@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from nnexp.screen.lines import encodable, say
+from nnexp.screen.pace import Pace
 from nnexp.screen.quiet import Quiet
 from nnexp.screen.start import planned_lines
 from nnexp.screen.view import view
@@ -26,7 +28,9 @@ class Live(Quiet):
     """Says how far a sweep is in a view below what else there is to say; it is gone at the end."""
 
     def __init__(self) -> None:
-        self._progress, self._since = Progress(0), 0.0
+        self._progress, self._since, self._left = Progress(0), 0.0, inf
+        self._pace = Pace()
+        self._pending: int | None = None  # runs that MLflow has to get, once all is trained
         self._shown: Any = None  # rich's, while there is a view
 
     def note(self, text: str) -> None:
@@ -42,9 +46,15 @@ class Live(Quiet):
 
     def show(self, progress: Progress) -> None:
         """Let the view say how far it is the next time it is drawn."""
-        self._progress, self._since = progress, time.monotonic()
+        self._progress, self._since, self._left = progress, time.monotonic(), self._pace.left(progress)
         if self._shown is None:
             self._begin()
+
+    def delivering(self, pending: int) -> None:
+        """Let the view say what MLflow has not got yet."""
+        if self._pending is None:
+            self._since = time.monotonic()
+        self._pending = pending
 
     def result(self, result: Result) -> None:
         """Say what came of it in place of the view."""
@@ -66,29 +76,41 @@ class Live(Quiet):
         self._shown.start(refresh=True)
 
     def _view(self) -> Table:
-        return view(self._progress, time.monotonic() - self._since)
+        return view(self._progress, self._left, time.monotonic() - self._since, self._pending)
 
 
 class Notebook(Live):
     """Says how far a sweep is in a view that stands where the cell's output began."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn = -inf
+
     def show(self, progress: Progress) -> None:
         """Draw the view, if it is time to."""
-        now = time.monotonic()
-        if self._shown is None:
-            self._shown = importlib.import_module("IPython.display").display(view(progress), display_id=True)
-        elif now - self._since >= 1 / REDRAWS:
-            self._shown.update(view(progress))
-        else:
-            self._progress = progress
-            return
-        self._progress, self._since = progress, now
+        super().show(progress)
+        self._draw()
+
+    def delivering(self, pending: int) -> None:
+        """Draw the view with what MLflow has not got yet, if it is time to."""
+        super().delivering(pending)
+        self._draw()
 
     def close(self) -> None:
         """Leave the view as it is at the end."""
         if self._shown is not None:
-            self._shown.update(view(self._progress))
+            self._shown.update(self._view())
         self._shown = None
+
+    def _begin(self) -> None:
+        self._drawn = time.monotonic()
+        self._shown = importlib.import_module("IPython.display").display(self._view(), display_id=True)
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        if self._shown is not None and now - self._drawn >= 1 / REDRAWS:
+            self._drawn = now
+            self._shown.update(self._view())
 
 
 def in_notebook() -> bool:

@@ -12,15 +12,15 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def how_to_look(uri: str, experiment_id: str) -> tuple[str, str]:
-    """Return the command that starts MLflow's UI on a store, and the link to the runs in it."""
-    view = f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-    if uri.startswith(("http://", "https://")):
-        return f"open {uri}", f"{uri.rstrip('/')}{view}"
-    mlflow = shown_path(Path(sys.executable).with_name("mlflow"))
-    if uri.startswith("sqlite:///"):
-        uri = f"sqlite:///{shown_path(Path(uri.removeprefix('sqlite:///')))}"
-    return (
-        f"{shlex.quote(mlflow)} ui --workers 1 --backend-store-uri {shlex.quote(uri)}",
-        f"http://127.0.0.1:5000{view}",
-    )
+def how_to_look(store: str, page: str, root: Path, sweep: str | None = None) -> tuple[str, str]:
+    """Return the command that opens MLflow's UI, and the link to what it shows.
+
+    Args: store: its address, without credentials. page: the link, relative to where the UI is. root: where nnexp wrote.
+    sweep: the sweep's name, None for a trial of its own.
+    """
+    if store.startswith(("http://", "https://")):
+        return f"open {store}", f"{store.rstrip('/')}/{page}"
+    words = [shown_path(Path(sys.executable)), "-m", "nnexp.ui", *([sweep] if sweep else [])]
+    if root != Path("runs").resolve():
+        words += ["--root", shown_path(root)]
+    return shlex.join(words), f"http://127.0.0.1:5000/{page}"

@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from nnexp.screen.lines import say
+from nnexp.screen.pace import Pace
 from nnexp.screen.quiet import Quiet
-from nnexp.screen.stand import standing_line
+from nnexp.screen.stand import standing_line, to_deliver
 from nnexp.screen.start import planned_lines
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Plain(Quiet):
     """
 
     def __init__(self, every: float) -> None:
-        self._every, self._last = every, time.monotonic()
+        self._every, self._last, self._pace = every, time.monotonic(), Pace()
 
     def note(self, text: str) -> None:
         """Say it."""
@@ -35,7 +36,18 @@ class Plain(Quiet):
 
     def show(self, progress: Progress) -> None:
         """Say how far it is, if it is time to."""
+        left = self._pace.left(progress)
+        if self._is_time():
+            say(f"  {standing_line(progress, left)}")
+
+    def delivering(self, pending: int) -> None:
+        """Say what MLflow has not got yet, if it is time to."""
+        if self._is_time():
+            say(f"  trained; MLflow: {to_deliver(pending)}")
+
+    def _is_time(self) -> bool:
         now = time.monotonic()
-        if now - self._last >= self._every:
-            self._last = now
-            say(f"  {standing_line(progress)}")
+        if now - self._last < self._every:
+            return False
+        self._last = now
+        return True

@@ -41,6 +41,10 @@ class Screen(Protocol):
         """Say at once that a trial failed, which, and why."""
 
     @abstractmethod
+    def delivering(self, pending: int) -> None:
+        """Say how many runs MLflow has to get after the training, if it is time to; called as long as there are any."""
+
+    @abstractmethod
     def result(self, result: Result) -> None:
         """Say what came of it, and where everything is."""
 

@@ -39,6 +39,9 @@ class Quiet(Screen):
         """Say which trial failed, and why."""
         say(f"failed: {failure.label}: {failure.reason}")
 
+    def delivering(self, pending: int) -> None:
+        """Say nothing."""
+
     def result(self, result: Result) -> None:
         """Say what came of it, and where everything is."""
         show_result(result)

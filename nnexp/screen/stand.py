@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from nnexp.screen.wording import duration
+from nnexp.screen.wording import counted, duration
 
 if TYPE_CHECKING:
     from nnexp.sweeps.progress import Best, Progress
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 OUTCOMES = ("diverged", "failed", "stopped")  # worth saying once there are any
 
 
-def standing_line(progress: Progress) -> str:
-    """Return how far it is, how fast, how long it still takes, and what leads."""
+def standing_line(progress: Progress, left: float) -> str:
+    """Return how far it is, how fast, how many seconds it still takes, and what leads."""
     parts = [
         f"{done(progress)} trials done{outcomes(progress)}",
         f"{progress.running:,} running",
         f"{progress.share:.0%} of the work",
     ]
     parts += [speed(progress)] if progress.epochs else []
-    parts += [f"{duration(progress.seconds_left)} left"] if isfinite(progress.seconds_left) else []
+    parts += [f"{duration(left)} left"] if isfinite(left) else []
     best = f"; best {leader(progress.best)}" if progress.best else ""
     return ", ".join(parts) + best
 
@@ -46,6 +46,11 @@ def speed(progress: Progress) -> str:
 def epochs_a_second(progress: Progress) -> float:
     """Return epochs a second, 0 before there are any seconds."""
     return progress.epochs / progress.seconds if progress.seconds else 0.0
+
+
+def to_deliver(pending: int) -> str:
+    """Return what MLflow has not got yet: rows of the outbox, of which a run has one."""
+    return f"{counted(pending, 'run')} to deliver"
 
 
 def leader(best: Best) -> str:

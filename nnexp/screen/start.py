@@ -21,7 +21,8 @@ def planned_lines(planned: Planned) -> Iterator[str]:
         trained = f"another sweep in this ledger has trained {_them(planned.reused)}"
         yield f"  {planned.reused:,} {_are(planned.reused)} reused: {trained}"
     if planned.resumed:
-        yield f"  {planned.resumed:,} {'go on' if planned.resumed > 1 else 'goes on'} from the last saved slice"
+        go_on = "goes on from its" if planned.resumed == 1 else "go on from their"
+        yield f"  {counted(planned.resumed, 'stack')} {go_on} last saved slice"
     if planned.to_train and not planned.single:
         yield f"  training {planned.to_train:,} in {_stacks(planned)}"
 

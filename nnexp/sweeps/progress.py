@@ -76,12 +76,6 @@ class Progress:
         """The share of the work that is done, in [0, 1]."""
         return min(self.work_done / self.work, 1.0) if self.work else 1.0
 
-    @property
-    def seconds_left(self) -> float:
-        """Seconds to go if the rest is done as fast as what is done; infinite before anything is."""
-        share = self.share
-        return self.seconds * (1 - share) / share if share else float("inf")
-
 
 class Watcher(Protocol):
     """Who is told how a run goes on. Screens are; none of it may take long."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,11 +14,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import connection, get_context, parent_process
-from multiprocessing.util import Finalize
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -56,34 +55,43 @@ class CallFailed(RuntimeError):  # noqa: N818
 
 
 class Worker(Executor):
-    """An executor of one spawned process, whose death is an answer.
+    """An executor of one new process, whose death is an answer.
 
     Python's own ProcessPoolExecutor waits for ever if its process is killed while it sends a result: its parent holds
     the sending end of the pipe too, so the end of file never comes. Here it does, and only this worker's call fails.
+    multiprocessing would import the main script again in each; here it is not touched, and needs no guard.
 
     Args: memory_mb: the most memory that the process may hold beside files that it maps; None is no limit of its own.
     The thread that makes it must live as long: Linux ends the process with it.
     """
 
     def __init__(self, memory_mb: int | None = None) -> None:
-        context = get_context("spawn")
-        self._here, there = context.Pipe()
-        self._process = context.Process(target=_serve, args=(there, memory_mb), daemon=True)
-        with _one_thread(), _no_interrupts():
-            self._process.start()
-        there.close()
-        # before Python's own way, SIGTERM, which workers do not hear
-        self._kill = Finalize(self, self._process.kill, exitpriority=100)
+        start = f"import sys; sys.path[:] = {sys.path}; from nnexp.sweeps.workers import serve; "
+        start += f"serve({os.getpid()}, {memory_mb})"
+        with _unheard():
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                env=os.environ | dict.fromkeys(ONE_THREAD, "1"),
+            )  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._calls_to, self._answers_from = self._process.stdin, self._process.stdout
         self._why: str | None = None
         self._busy_since: float | None = None
         self._calls: SimpleQueue[tuple[Future[Any], Any] | None] = SimpleQueue()
-        threading.Thread(target=self._relay, daemon=True).start()
+        self._thread = threading.Thread(target=self._relay, daemon=True)
+        self._thread.start()
 
     @property
     def busy_seconds(self) -> float:
         """For how long it has worked on a call; 0 while it has none, and before it has started."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
+
+    @property
+    def process(self) -> int:
+        """The number of its process."""
+        return self._process.pid
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call a function in the process; the answer is WorkerDied if it dies, CallFailed if the call raises."""
@@ -102,7 +110,8 @@ class Worker(Executor):
             self._process.kill()
         self._calls.put(None)
         if wait:
-            self._process.join()
+            self._thread.join()
+            self._process.wait()
 
     def _relay(self) -> None:
         """In a thread of its own: hand calls over one by one."""
@@ -112,14 +121,14 @@ class Worker(Executor):
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                ready = ready or self._here.recv()
+                ready = ready or pickle.loads(_receive(self._answers_from))
+                sent = _pickled(work)
                 self._busy_since = time.monotonic()
-                self._here.send(work)
-                failure, value = self._here.recv()
+                _send(self._calls_to, sent)
+                failure, value = pickle.loads(_receive(self._answers_from))
             except (EOFError, OSError):
-                self._process.join()
-                future.set_exception(WorkerDied(self._why or _how(self._process.exitcode), ready=ready))
-            except Exception as error:  # a call or an answer that cannot be pickled
+                future.set_exception(WorkerDied(self._why or _how(self._process.wait()), ready=ready))
+            except Exception as error:  # a call that cannot be pickled
                 future.set_exception(error)
             else:
                 if failure is None:
@@ -128,7 +137,41 @@ class Worker(Executor):
                     future.set_exception(CallFailed(*failure))
             finally:
                 self._busy_since = None
-        self._here.close()
+        for end in (self._calls_to, self._answers_from):
+            with suppress(OSError):
+                end.close()
+
+
+def _pickled(call: Any) -> bytes:
+    """Return a call as bytes. Classes of a script or a notebook go along: workers do not know where to find them."""
+    try:
+        sent = pickle.dumps(call, pickle.HIGHEST_PROTOCOL)
+        if b"__main__" not in sent:
+            return sent
+    except (AttributeError, TypeError, pickle.PicklingError):
+        pass
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(call, pickle.HIGHEST_PROTOCOL))
+
+
+def _send(pipe: IO[bytes], content: bytes) -> None:
+    pipe.write(len(content).to_bytes(8))
+    pipe.write(content)
+    pipe.flush()
+
+
+def _receive(pipe: IO[bytes]) -> bytes:
+    """Return what was sent. Raises: EOFError if the other end was closed before all of it was."""
+    length = int.from_bytes(_exactly(pipe, 8))
+    return _exactly(pipe, length)
+
+
+def _exactly(pipe: IO[bytes], length: int) -> bytes:
+    content = pipe.read(length)
+    if len(content) < length:
+        raise EOFError
+    return content
 
 
 def _how(code: int | None) -> str:
@@ -167,20 +210,36 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(calls: connection.Connection[Any, Any], memory_mb: int | None) -> None:
-    """In a worker: answer calls until there are no more. Where the parent ends, the worker ends."""
+def serve(parent: int, memory_mb: int | None) -> None:
+    """Be a worker: answer calls until there are no more. Where the parent ends, this process ends."""
     for number in NOT_FOR_WORKERS:
         signal.signal(number, signal.SIG_IGN)
-    _die_with_the_parent()
+    _die_with(parent)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what somebody's component prints
+    calls: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, calls), daemon=True).start()
     if memory_mb is not None:
         _limit_memory(memory_mb)
-    with suppress(EOFError, OSError):
-        calls.send(True)
+    try:
+        _send(answers, pickle.dumps(True))
         while True:
-            try:
-                calls.send_bytes(_answer(calls.recv_bytes()))
-            except MemoryError:  # of the call or the answer itself
-                os._exit(OUT_OF_MEMORY)
+            _send(answers, _answer(calls.get()))
+    except MemoryError:  # of the call or the answer itself
+        os._exit(OUT_OF_MEMORY)
+    except OSError:  # nobody listens any more
+        os._exit(1)
+
+
+def _read(pipe: IO[bytes], calls: SimpleQueue[bytes]) -> None:
+    """In a thread of a worker's own: take calls. When the parent has no more, or is gone, the worker ends."""
+    try:
+        while True:
+            calls.put(_receive(pipe))
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+    except (EOFError, OSError):
+        os._exit(0)
 
 
 def _answer(call: bytes) -> bytes:
@@ -188,27 +247,18 @@ def _answer(call: bytes) -> bytes:
         fn, args, kwargs = pickle.loads(call)
         return pickle.dumps((None, fn(*args, **kwargs)), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
-        line = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        line = " ".join(f"{type(error).__name__.removeprefix('_Array')}: {error}".split()).removesuffix(":")
         return pickle.dumps(((line, traceback.format_exc()), None))
 
 
-def _die_with_the_parent() -> None:
-    """End this process when its parent ends, in the middle of a product too where the system offers it."""
-    parent = parent_process()
-    if parent is None:
-        return
+def _die_with(parent: int) -> None:
+    """Let this process end with its parent, in the middle of a product too, where the system offers it."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent.pid:  # it was gone before
+        if os.getppid() != parent:  # it was gone before
             os._exit(1)
-    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
 
 
 def _limit_memory(megabytes: int) -> None:
@@ -230,22 +280,7 @@ def _limit_memory(megabytes: int) -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let processes that start here have one BLAS thread."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextmanager
-def _no_interrupts() -> Iterator[None]:
+def _unheard() -> Iterator[None]:
     """Let processes that start here never get what is the parent's, not even in the second before they ignore it."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

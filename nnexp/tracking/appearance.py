@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from nnexp.sweeps.leaderboard import Row, as_markdown, cell, columns, repeats
 from nnexp.sweeps.ledger import PlannedTrial, Standing
@@ -17,6 +18,7 @@ NOTE = 8000  # characters that a tag has room for
 NOTE_TAG, COLOUR_TAG = "mlflow.note.content", "mlflow.runColor"
 SWEEP_COLOUR = "#8c8c8c"
 LABEL = "nnexp.configuration_label"  # the tag that the UI's `Group by` shows as it reads
+UNNAMED = "adhoc"  # the name of a sweep that was given none
 TOP = 20  # configurations in a sweep's description
 STATES = ("finished", "diverged", "failed", "stopped")
 
@@ -44,6 +46,11 @@ def trial_name(label: str) -> str:
     """Return the name of a trial's run: what differs, the seed last, as the UI's column is narrow."""
     parts = label.split(" ")
     return run_name(" ".join(sorted(parts, key=lambda part: part.startswith(f"{SEED}="))))
+
+
+def single_name(sweep: str, config: Mapping[str, Any]) -> str:
+    """Return the name of the run of a trial of its own: the sweep's, or without one what it trains."""
+    return run_name(f"{config['dataset']['name']} {config['optimizer']['name']}" if sweep == UNNAMED else sweep)
 
 
 def colours(configurations: Iterable[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ from nnexp.sweeps.ledger import OWN_RUN, Ledger
 from nnexp.sweeps.plan import Plan, write_whole
 from nnexp.tracking import contents, provenance
 from nnexp.tracking.glance import runs_there
-from nnexp.tracking.runs import GoneError
-from nnexp.tracking.store import Store, check_store, import_mlflow, one_line
+from nnexp.tracking.store import Store, check_store, import_mlflow, needs_mlflow, one_line
 from nnexp.tracking.tracker import Tracker
+from nnexp.tracking.writer import GoneError
 
 __all__ = ["Delivery", "Drained", "Store", "check_store", "is_delivered", "reconcile"]
 
 LONGEST_PAUSE = 30.0  # seconds between attempts while MLflow cannot be reached
+SHOWN_EVERY = 0.5  # seconds
 SHARE = 4  # a delivery that took long is followed by a pause of so many times as long
 
 
@@ -46,13 +48,24 @@ class Drained:
 class Delivery:
     """Brings MLflow up to date with a sweep of the ledger while it is trained, from its own connection to both.
 
-    Args: every: seconds between deliveries.
+    Args: every: seconds between deliveries. training: whether this process trains it. also: other sweeps of the ledger
+    that nobody works on, to be delivered beside it where they are tracked in the same store.
     """
 
-    def __init__(self, ledger_path: Path, sweep: str, store: Store, every: float) -> None:
+    def __init__(
+        self,
+        ledger_path: Path,
+        sweep: str,
+        store: Store,
+        every: float,
+        *,
+        training: bool = True,
+        also: Iterable[str] = (),
+    ) -> None:
+        self.training, self.also = training, list(also)
         self.path, self.sweep, self.store, self.every = ledger_path, sweep, store, every
         self._woken, self._ended = threading.Event(), threading.Event()
-        self._imported, self._over, self._quit = False, False, False
+        self._imported, self._over, self._quit = False, not training, False
         self._tracker: Tracker | None = None
         self._before: list[Tracker] = []  # that lost what they knew
         self._error: str | None = None
@@ -69,16 +82,22 @@ class Delivery:
         """Deliver now rather than when it is time."""
         self._woken.set()
 
-    def drain(self, patience: float = 10.0) -> Drained:
-        """Deliver all that is due; give up after some seconds without any progress, in or before this call."""
+    def drain(self, patience: float = 10.0, show: Callable[[int], None] = lambda pending: None) -> Drained:
+        """Deliver all that is due; give up after some seconds without any progress, in or before this call.
+
+        Args: show: is told now and then how many rows of the outbox there still are.
+        """
         with closing(Ledger(self.path)) as ledger:
             close_due(ledger, self.sweep)
             self._over, began = True, time.monotonic()
             self.wake()
-            steps, since = self._steps(), began
+            steps, since, shown = self._steps(), began, began - SHOWN_EVERY
             while not self._ended.wait(0.02) and self._thread.is_alive():
                 now = time.monotonic()
-                if self._steps() != steps or self._begins:
+                if now - shown >= SHOWN_EVERY:
+                    shown = now
+                    show(ledger.pending(self.sweep))
+                if self._steps() != steps or self._opening:
                     steps, since = self._steps(), now
                 failing = self._failing is not None and now - self._failing > patience and self._attempts > 0
                 if failing or now - since > patience:
@@ -93,6 +112,11 @@ class Delivery:
         self.wake()
         self._thread.join(patience)
 
+    @property
+    def _opening(self) -> bool:
+        """Whether nobody is waited for but this machine, which may be busy: MLflow is imported, a local store made."""
+        return not self._imported or (self.store.path is not None and self._tracker is None and self._failing is None)
+
     def _drained(self, pending: int) -> Drained:
         trackers = self._trackers()
         return Drained(
@@ -104,13 +128,6 @@ class Delivery:
             trackers[-1].runs.experiment_id if trackers else None,
             tuple(dict.fromkeys(note for each in trackers for note in each.notes)),
         )
-
-    @property
-    def _begins(self) -> bool:
-        """Whether it is on its way to the first attempt: MLflow is imported, then a store of files is opened, or made,
-        which takes long on a busy machine, and not for ever."""
-        opening = self.store.path is not None and self._tracker is None and self._failing is None
-        return not self._imported or opening
 
     def _trackers(self) -> list[Tracker]:
         return [*self._before, *([] if self._tracker is None else [self._tracker])]
@@ -126,13 +143,15 @@ class Delivery:
             self._error = str(error)
             return
         with closing(ledger):
-            import_mlflow()
+            if needs_mlflow(self.store):
+                import_mlflow()
             self._imported = True
             while not self._quit:
                 over, began = self._over, time.perf_counter()
                 try:
                     self._deliver(ledger, over=over)
                     took, self._error, self._failing = time.perf_counter() - began, None, None
+                    self._deliver_others(ledger)
                     pause = 0.05 if over else max(self.every, SHARE * took)
                     if over and not ledger.pending(self.sweep):
                         break
@@ -143,23 +162,46 @@ class Delivery:
                 self._attempts += over
                 self._woken.wait(pause)
                 self._woken.clear()
+            if self._tracker is not None:
+                self._tracker.close()
         self._ended.set()
 
     def _deliver(self, ledger: Ledger, *, over: bool) -> None:
         began = time.perf_counter()
+        if over:  # perhaps the last delivery said that it is trained
+            close_due(ledger, self.sweep)
         if self._tracker is None:
-            write_environment(self.store.root / "sweeps" / self.sweep)
+            if self.training:
+                write_environment(self.store.root / "sweeps" / self.sweep)
             self._tracker = Tracker(ledger, self.sweep, self.store)
             self._opening_seconds = time.perf_counter() - began
             began = time.perf_counter()
         try:
             self._tracker.deliver_due(over=over)
         except GoneError:
+            self._tracker.close()
             self._before.append(self._tracker)
             self._tracker = None
             raise
         finally:
             self._seconds += time.perf_counter() - began
+
+    def _deliver_others(self, ledger: Ledger) -> None:
+        """Deliver sweeps that a dead process left behind. What goes wrong with them is their next delivery's."""
+        while self.also and not self._quit:
+            other = ledger.sweep(self.also.pop())
+            told = {} if other is None else other.settings
+            if other is None or (told.get("store"), told.get("experiment")) != (
+                self.store.address,
+                self.store.experiment,
+            ):
+                continue
+            with (
+                suppress(Exception),
+                holding(self.store.root / "sweeps" / other.id, other.id),
+                closing(Tracker(ledger, other.id, self.store)) as tracker,
+            ):
+                tracker.deliver_due(over=True)
 
 
 def is_delivered(ledger: Ledger, plan: Plan, store: Store) -> bool:

@@ -8,33 +8,25 @@ client writes. Any other store, and whatever is not here, is MLflow's client's.
 from __future__ import annotations
 
 import math
-import os
-import posixpath
-import re
+import shutil
 import sqlite3
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
 from nnexp.errors import TrackingError
+from nnexp.tracking.database import clearly, connect, find_experiment, is_local, now
+from nnexp.tracking.limits import check_data, check_names, check_params, check_tags
+from nnexp.tracking.writer import FoundRun, GoneError, Point
 
-REVISION = "dc11669786a5"  # of the schema that MLflow 3.17 makes
-LOCK_SECONDS = 20.0  # how long another process's writing is waited for, as MLflow waits
-LONGEST_NAME, LONGEST_PARAM, LONGEST_TAG = 250, 6000, 8000
-LONGEST_DATA_NAME, LONGEST_DIGEST, LONGEST_SOURCE = 500, 36, 65535
 LARGEST = sys.float_info.max  # what MLflow stores for infinity
-WORKSPACES = ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_WORKSPACE")
 RUN_NAME = "mlflow.runName"
+WHOLE = ("BEGIN IMMEDIATE", "ROLLBACK", "COMMIT")
 
-Point = tuple[str, float, int, int]  # name, value, milliseconds since 1970, step
-
-_NAME = re.compile(r"[/\w.\- :]+" if os.name != "nt" else r"[/\w.\- ]+")
 
 _CREATE = """
 INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time,
@@ -65,42 +57,28 @@ VALUES (?, 'DATASET', ?, 'RUN', ?, 0) ON CONFLICT DO NOTHING
 """
 _FIND = """
 SELECT run.run_uuid, run.status, run.end_time, run.artifact_uri, tag.key, tag.value
-FROM tags AS wanted
-JOIN runs AS run ON run.run_uuid = wanted.run_uuid AND run.experiment_id = ? AND run.lifecycle_stage = 'active'
-JOIN tags AS tag ON tag.run_uuid = run.run_uuid
-WHERE wanted.key = ? AND wanted.value = ?
+FROM runs AS run JOIN tags AS tag ON tag.run_uuid = run.run_uuid
+WHERE run.experiment_id = ? AND run.lifecycle_stage = 'active' AND run.run_uuid IN ({wanted})
 ORDER BY run.start_time DESC, run.run_uuid
+"""
+_WITH_TAG = "SELECT run_uuid FROM tags WHERE key = ? AND value = ?"
+_TAG_EXPERIMENT = """
+INSERT INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)
+ON CONFLICT (key, experiment_id) DO UPDATE SET value = excluded.value
 """
 
 
-class NoRunError(TrackingError):
-    """A run is not in the database, or is deleted."""
+class DirectWriter:
+    """A writer into MLflow's database. Use `open_direct`, which returns None where MLflow's client must write.
 
-
-@dataclass(frozen=True)
-class FoundRun:
-    """A run in MLflow. ended: milliseconds since 1970. artifacts: the URI of where its files go."""
-
-    id: str
-    status: str
-    ended: int | None
-    artifacts: str
-    tags: Mapping[str, str]
-
-
-class Direct:
-    """Writes the runs of one experiment. Use `open_direct`, which returns None where MLflow's client must write.
-
-    Every call is a transaction, those inside of `together` are one. Whatever is logged again changes nothing.
+    Every call is a transaction, those inside of `together` are one.
     """
 
-    def __init__(self, connection: sqlite3.Connection, experiment: int, location: str) -> None:
-        self._connection, self._experiment, self._location = connection, experiment, location
+    transactional = True
 
-    @property
-    def experiment_id(self) -> str:
-        """The experiment's id."""
-        return str(self._experiment)
+    def __init__(self, connection: sqlite3.Connection, experiment: int, location: str) -> None:
+        self.experiment_id = str(experiment)
+        self._connection, self._experiment, self._location = connection, experiment, location
 
     def close(self) -> None:
         """Close the database."""
@@ -108,59 +86,52 @@ class Direct:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make one transaction of what is written within: all of it, or nothing if anything is raised."""
-        if self._connection.in_transaction:
-            yield
-            return
-        with _clearly():
-            self._connection.execute("BEGIN IMMEDIATE")
+        """Make one transaction of what is written within, or a part of one that can be undone alone."""
+        nested = self._connection.in_transaction
+        begin, undo, end = ("SAVEPOINT inner", "ROLLBACK TO inner", "RELEASE inner") if nested else WHOLE
+        with clearly():
+            self._connection.execute(begin)
             try:
                 yield
+                self._connection.execute(end)
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite has undone it all by itself if the disk is full
+                    self._connection.execute(undo)
+                    if nested:
+                        self._connection.execute(end)
                 raise
-            self._connection.execute("COMMIT")
 
-    def find(self, tag: str, value: str) -> list[FoundRun]:
-        """Return the active runs that have a tag, those that started last first."""
+    def find(self, tags: Mapping[str, str]) -> list[FoundRun]:
+        """Return the active runs that have all of some tags."""
+        query = _FIND.format(wanted=" INTERSECT ".join([_WITH_TAG] * len(tags)))
         found: dict[str, FoundRun] = {}
-        tags: dict[str, dict[str, str]] = {}
-        with _clearly():
-            for run, status, ended, artifacts, name, text in self._connection.execute(
-                _FIND, (self._experiment, tag, value)
-            ):
+        told: dict[str, dict[str, str]] = {}
+        with clearly():
+            arguments = (self._experiment, *(text for pair in tags.items() for text in pair))
+            for run, status, ended, artifacts, name, text in self._connection.execute(query, arguments):
                 if run not in found:
-                    found[run] = FoundRun(run, status, ended, artifacts, tags.setdefault(run, {}))
-                tags[run][name] = text
+                    found[run] = FoundRun(run, status, ended, artifacts, told.setdefault(run, {}))
+                told[run][name] = text
         return list(found.values())
 
     def create(self, name: str, tags: Mapping[str, str], started: int) -> FoundRun:
-        """Make a run. started: milliseconds since 1970."""
+        """Make a run."""
         run, tags = uuid4().hex, {**tags, RUN_NAME: name}
-        _check_tags(tags)
+        check_tags(tags)
         artifacts = f"{self._location.rstrip('/')}/{run}/artifacts"
-        with self.together():
-            query = "SELECT lifecycle_stage FROM experiments WHERE experiment_id = ?"
-            if self._connection.execute(query, (self._experiment,)).fetchone() != ("active",):
-                raise TrackingError(f"MLflow's experiment {self._experiment} is deleted")
+        with self._transaction():
+            self._check_experiment()
             user = tags.get("mlflow.user", "unknown")
             self._connection.execute(_CREATE, (run, name, user, started, artifacts, self._experiment))
             self._connection.executemany(_TAG, [(key, value, run) for key, value in tags.items()])
         return FoundRun(run, "RUNNING", None, artifacts, tags)
 
-    def log(
-        self,
-        run: str,
-        points: Sequence[Point] = (),
-        params: Mapping[str, str] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
+    def log(self, run: str, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Log points, params, which cannot be changed, and tags, which can."""
-        params, tags = params or {}, tags or {}
-        _check_points(points)
-        _check_params(params)
-        _check_tags(tags)
-        with self.together():
+        check_names("metric", {name for name, *_ in points})
+        check_params(params)
+        check_tags(tags)
+        with self._transaction():
             self._check(run)
             self._add_params(run, params)
             rows = [(name, *_stored(value), stamp, step) for name, value, stamp, step in points]
@@ -173,98 +144,114 @@ class Direct:
 
     def log_data(self, run: str, name: str, digest: str, source: str) -> None:
         """Say which data a run read."""
-        limits = {name: LONGEST_DATA_NAME, digest: LONGEST_DIGEST, source: LONGEST_SOURCE}
-        for text, longest in limits.items():
-            _require(len(text) <= longest, f"{text[:60]!r} is longer than {longest} characters")
-        with self.together():
+        check_data(name, digest, source)
+        key = (self._experiment, name, digest)
+        with self._transaction():
             self._check(run)
-            key = (self._experiment, name, digest)
             self._connection.execute(_DATASET, (uuid4().hex, *key, "nnexp", source))
             query = "SELECT dataset_uuid FROM datasets WHERE experiment_id = ? AND name = ? AND digest = ?"
             (data,) = self._connection.execute(query, key).fetchone()
             self._connection.execute(_INPUT, (uuid4().hex, data, run))
 
     def set_status(self, run: str, status: str, ended: int | None = None) -> None:
-        """Say how a run stands and, unless it goes on, when it ended."""
-        with self.together():
+        """Say how a run stands and, if it has ended, when."""
+        update = "UPDATE runs SET status = ?, end_time = coalesce(?, end_time) WHERE run_uuid = ?"
+        with self._transaction():
             self._check(run)
-            update = "UPDATE runs SET status = ?, end_time = coalesce(?, end_time) WHERE run_uuid = ?"
             self._connection.execute(update, (status, ended, run))
 
-    def folder(self, run: FoundRun) -> Path:
-        """Return where a run's files go."""
-        return _local(run.artifacts)
+    def untag(self, run: str, name: str) -> None:
+        """Take a tag off a run, if it has it."""
+        with self._transaction():
+            self._check(run)
+            self._connection.execute("DELETE FROM tags WHERE key = ? AND run_uuid = ?", (name, run))
+
+    def delete(self, run: str) -> None:
+        """Delete a run, as the UI does: it can be restored."""
+        update = "UPDATE runs SET lifecycle_stage = 'deleted', deleted_time = ? WHERE run_uuid = ?"
+        with self._transaction():
+            self._check(run)
+            self._connection.execute(update, (now(), run))
+
+    def is_deleted(self, run: str) -> bool:
+        """Return whether a run was deleted."""
+        query = "SELECT lifecycle_stage FROM runs WHERE run_uuid = ?"
+        return bool(self._connection.execute(query, (run,)).fetchone() == ("deleted",))
+
+    def upload(self, artifacts: str, path: Path) -> None:
+        """Copy a file to a run's files."""
+        shutil.copy2(path, _folder(artifacts))
+
+    def upload_text(self, artifacts: str, name: str, text: str) -> None:
+        """Write a text to a run's files."""
+        (_folder(artifacts) / name).write_text(text, encoding="utf-8")
+
+    def experiment_tags(self) -> dict[str, str]:
+        """Return the experiment's tags."""
+        with clearly():
+            query = "SELECT key, value FROM experiment_tags WHERE experiment_id = ?"
+            return dict(self._connection.execute(query, (self._experiment,)))
+
+    def tag_experiment(self, name: str, value: str | None) -> None:
+        """Set a tag of the experiment; None takes it off."""
+        check_names("tag", [name])
+        with self._transaction():
+            self._check_experiment()
+            if value is None:
+                query = "DELETE FROM experiment_tags WHERE key = ? AND experiment_id = ?"
+                self._connection.execute(query, (name, self._experiment))
+            else:
+                self._connection.execute(_TAG_EXPERIMENT, (name, value, self._experiment))
+
+    def _transaction(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._connection.in_transaction else self.together()
+
+    def _check_experiment(self) -> None:
+        query = "SELECT lifecycle_stage FROM experiments WHERE experiment_id = ?"
+        if self._connection.execute(query, (self._experiment,)).fetchone() != ("active",):
+            raise GoneError(f"MLflow's experiment {self._experiment} is deleted")
 
     def _check(self, run: str) -> None:
         query = "SELECT lifecycle_stage FROM runs WHERE run_uuid = ?"
         if self._connection.execute(query, (run,)).fetchone() != ("active",):
-            raise NoRunError(f"run {run} is not in MLflow any more")
+            raise GoneError(f"run {run} is not in MLflow any more")
 
     def _add_params(self, run: str, params: Mapping[str, str]) -> None:
         there = dict(self._connection.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run,)))
         for key in params.keys() & there.keys():
-            same = params[key] == there[key]
-            _require(same, f"param {key!r} of run {run} is {there[key]!r} and cannot become {params[key]!r}")
+            if params[key] != there[key]:
+                problem = f"param {key!r} of run {run} is {there[key]!r} and cannot become {params[key]!r}"
+                raise TrackingError(problem)
         new = [(key, value, run) for key, value in params.items() if key not in there]
         self._connection.executemany("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)", new)
 
 
-def open_direct(path: Path, experiment: str, location: str) -> Direct | None:
-    """Open a database that is there, or return None if MLflow's client must write it.
+def open_direct(path: Path, experiment: str, location: str) -> DirectWriter | None:
+    """Open a database that is known; None if the experiment's files are not on this machine: MLflow must write them.
 
     Args: location: the URI of where the files of a new experiment go.
     Raises: TrackingError if the experiment is deleted or SQLite cannot use the database.
     """
-    if any(os.environ.get(name) for name in WORKSPACES) or not path.exists():
-        return None
-    with _clearly():
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=rw", uri=True, timeout=LOCK_SECONDS, isolation_level=None
-        )
+    with clearly():
+        connection = connect(path)
         try:
             connection.execute("PRAGMA foreign_keys=ON")
-            found = _experiment(connection, experiment, location) if _is_known(connection) else None
-            opened = None if found is None or not _is_local(found[1]) else Direct(connection, *found)
+            found = find_experiment(connection, experiment, location)
         except BaseException:
             connection.close()
             raise
-    if opened is None:
-        connection.close()
-    return opened
+    if is_local(found[1]):
+        return DirectWriter(connection, *found)
+    connection.close()
+    return None
 
 
-def _is_known(connection: sqlite3.Connection) -> bool:
-    """Return whether the schema is the known one, and everything is in MLflow's only workspace."""
-    tables = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchall()
-    if not tables or connection.execute("SELECT version_num FROM alembic_version").fetchall() != [(REVISION,)]:
-        return False
-    return not connection.execute("SELECT 1 FROM experiments WHERE workspace <> 'default'").fetchall()
-
-
-def _experiment(connection: sqlite3.Connection, name: str, location: str) -> tuple[int, str]:
-    """Return an experiment's id and the URI of where its files go; it is made if it is missing."""
-    _require(0 < len(name) <= LONGEST_NAME, f"experiment name {name!r} must have 1 to {LONGEST_NAME} characters")
-    now = int(time.time() * 1000)
-    insert = "INSERT INTO experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time, "
-    insert += "workspace) VALUES (?, ?, 'active', ?, ?, 'default') ON CONFLICT DO NOTHING"
-    connection.execute(insert, (name, location, now, now))
-    query = "SELECT experiment_id, artifact_location, lifecycle_stage FROM experiments WHERE name = ?"
-    number, place, stage = connection.execute(query, (name,)).fetchone()
-    if stage != "active":
-        raise TrackingError(
-            f"MLflow's experiment {name!r} is deleted: restore it or choose another tracking.experiment"
-        )
-    return int(number), str(place)
-
-
-def _is_local(location: str) -> bool:
-    parts = urlsplit(location)
-    return parts.scheme in ("", "file") and not (parts.netloc or parts.query or parts.fragment)
-
-
-def _local(uri: str) -> Path:
-    parts = urlsplit(uri)
-    return Path(url2pathname(parts.path) if parts.scheme else uri)
+def _folder(artifacts: str) -> Path:
+    """Return a run's folder, made if it is missing."""
+    parts = urlsplit(artifacts)
+    path = Path(url2pathname(parts.path) if parts.scheme else artifacts)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _stored(value: float) -> tuple[float, bool]:
@@ -284,41 +271,3 @@ def _latest(rows: Sequence[tuple[str, float, bool, int, int]]) -> list[tuple[str
         if there is None or (step, stamp, value) > (there[4], there[3], there[1]):
             found[name] = row
     return list(found.values())
-
-
-def _check_points(points: Sequence[Point]) -> None:
-    for name in {name for name, *_ in points}:
-        _check_name("metric", name)
-
-
-def _check_params(params: Mapping[str, str]) -> None:
-    for name, value in params.items():
-        _check_name("param", name)
-        _require(len(value) <= LONGEST_PARAM, f"param {name!r} is longer than {LONGEST_PARAM} characters")
-
-
-def _check_tags(tags: Mapping[str, str]) -> None:
-    for name, value in tags.items():
-        _check_name("tag", name)
-        _require(len(value) <= LONGEST_TAG, f"tag {name!r} is longer than {LONGEST_TAG} characters")
-
-
-def _check_name(kind: str, name: str) -> None:
-    """Raise TrackingError for a name that MLflow would refuse."""
-    whole = posixpath.normpath(name)
-    plain = _NAME.fullmatch(name) and whole == name and whole != "." and not whole.startswith(("..", "/"))
-    _require(bool(plain) and len(name) <= LONGEST_NAME, f"{kind} {name!r} is not a name that MLflow takes")
-
-
-def _require(holds: bool, problem: str) -> None:
-    if not holds:
-        raise TrackingError(problem)
-
-
-@contextmanager
-def _clearly() -> Iterator[None]:
-    """Say in one line what SQLite cannot do."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise TrackingError(f"MLflow's database cannot be used: {error}") from error

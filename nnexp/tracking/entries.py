@@ -17,10 +17,9 @@ from typing import Any
 
 from nnexp.errors import TrackingError
 from nnexp.sweeps.results import History
+from nnexp.tracking.limits import LONGEST_NAME, LONGEST_PARAM
+from nnexp.tracking.writer import Point
 
-LONGEST_NAME = 250  # of params, metrics, tags and runs, in characters
-LONGEST_PARAM = 6000
-LONGEST_TAG = 8000
 WHOLE = "params.json"  # the artifact with what params cannot hold
 DIGEST = "sha256:"
 
@@ -150,9 +149,6 @@ def cut(text: str, longest: int, rest: str = "…") -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-Point = tuple[str, float, int, int]  # name, value, milliseconds since 1970, step
 
 
 def points(history: History) -> list[Point]:

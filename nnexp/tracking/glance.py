@@ -5,18 +5,18 @@ It only reads, and only what it knows: where anything is not as expected the ans
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.parse import quote, urlencode, urlsplit
+
+from nnexp.tracking.rest import Rest
 
 Runs = dict[str, tuple[str, str]]
 
@@ -59,7 +59,7 @@ def runs_there(uri: str, experiment: str, sweep_id: str, *, seconds: float = SEC
         if uri.startswith("sqlite:///") and "?" not in uri:
             return _first(_in_sqlite(Path(uri.removeprefix("sqlite:///")), experiment, sweep_id, seconds))
         if urlsplit(uri).scheme in ("http", "https") and not _asked_differently():
-            return _first(_on_server(_Server(uri, seconds), experiment, sweep_id))
+            return _first(_on_server(Rest(uri, seconds), experiment, sweep_id))
     except UNEXPECTED:
         pass
     return None
@@ -87,7 +87,7 @@ def _in_sqlite(path: Path, experiment: str, sweep_id: str, seconds: float) -> li
         return store.execute(IN_SQLITE, (experiments[0][0], *KINDS, sweep_id)).fetchall()
 
 
-def _on_server(server: _Server, experiment: str, sweep_id: str) -> Iterator[tuple[str, str, str]]:
+def _on_server(server: Rest, experiment: str, sweep_id: str) -> Iterator[tuple[str, str, str]]:
     try:
         found = server.ask(f"experiments/get-by-name?{urlencode({'experiment_name': experiment})}")["experiment"]
     except HTTPError as error:
@@ -111,45 +111,6 @@ def _on_server(server: _Server, experiment: str, sweep_id: str) -> Iterator[tupl
         if not page.get("next_page_token"):
             return
         asked["page_token"] = page["next_page_token"]
-
-
-class _Server:
-    """An MLflow server: its address without what is secret in it, and how to ask it."""
-
-    def __init__(self, uri: str, seconds: float) -> None:
-        parts = urlsplit(uri)
-        address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        self._base, self._seconds = address.removesuffix("/"), seconds
-        self._headers = {"Content-Type": "application/json"}
-        who = _authorization(parts)
-        if who is not None:
-            self._headers["Authorization"] = who
-        self._opener = build_opener(_NoRedirects)
-
-    def ask(self, endpoint: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        """Return the answer to a GET or, with a body, a POST. Raises: OSError if there is none that says yes."""
-        content = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self._base}/api/2.0/mlflow/{endpoint}", content, self._headers)
-        with self._opener.open(request, timeout=self._seconds) as answer:
-            return dict(json.load(answer))
-
-
-class _NoRedirects(HTTPRedirectHandler):
-    """Never sends credentials to where a server points."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _authorization(parts: SplitResult) -> str | None:
-    """Return the header that MLflow would send: by the address, else by MLFLOW_TRACKING_USERNAME and so on."""
-    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
-    if parts.username is not None:
-        user, password = unquote(parts.username), unquote(parts.password or "")
-    elif not (user and password):
-        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-        return f"Bearer {token}" if token else None
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _asked_differently() -> bool:

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from nnexp.errors import TrackingError
 from nnexp.sweeps.ledger import OWN_RUN, Delivered, PlannedSweep
-from nnexp.tracking.entries import LONGEST_NAME, LONGEST_TAG, Point, cut, name_of
-from nnexp.tracking.store import Store, open_store
+from nnexp.tracking.entries import cut, name_of
+from nnexp.tracking.limits import LONGEST_DIGEST, LONGEST_NAME, LONGEST_TAG
+from nnexp.tracking.store import Store, open_writer
 from nnexp.tracking.views import views_to_drop
+from nnexp.tracking.writer import FoundRun, GoneError, Point
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-    from mlflow.store.artifact.artifact_repo import ArtifactRepository
-
-PAGE = 1000
 PAUSES = (0.1, 0.4, 1.0)  # seconds before a call is tried again that found a server busy or was cut off
 BUSY = ("too many 429", "too many 50", "Connection aborted", "Connection reset", "RemoteDisconnected")
 LATE_SECONDS = 30.0  # a run may still be made by a request whose answer did not come
 OVER = ("FINISHED", "FAILED")  # statuses of a training that is not gone on with
 
 Answer = TypeVar("Answer")
-
-
-class GoneError(TrackingError):
-    """What was in MLflow's store is not there any more."""
 
 
 @dataclass
@@ -53,7 +45,8 @@ class Runs:
 
     def __init__(self, store: Store, sweep: PlannedSweep, mine: Mapping[str, Delivered]) -> None:
         self.store, self.sweep = store, sweep
-        self.client, self.experiment_id = open_store(store)
+        self._writer = open_writer(store)
+        self.experiment_id = self._writer.experiment_id
         self._file = _identity(store)
         self.steps = 0
         self.version = 0  # of the outbox that is being delivered
@@ -72,9 +65,7 @@ class Runs:
         """Make the run of a key that has none."""
         for pause in (*PAUSES, None):
             try:
-                made = self.client.create_run(
-                    self.experiment_id, start_time=started, tags=_fitting(tags), run_name=cut(name, LONGEST_NAME)
-                )
+                made = self._writer.create(cut(name, LONGEST_NAME), _fitting(tags), started)
             except Exception as error:
                 self._unsure[key] = time.monotonic()
                 if pause is None or not _is_busy(error):
@@ -92,75 +83,61 @@ class Runs:
     def was_deleted(self, id: str) -> bool:
         """Return whether a run is there, but somebody deleted it."""
         try:
-            return bool(self._patiently(lambda: self.client.get_run(id)).info.lifecycle_stage == "deleted")
+            return self._patiently(lambda: self._writer.is_deleted(id))
         except GoneError:
             return False
 
     def add_view(self, key: str, value: str) -> None:
         """Let the UI list a view, unless it does already; the oldest ones give way."""
-        tags = self._patiently(lambda: self.client.get_experiment(self.experiment_id).tags)
+        tags = self._patiently(self._writer.experiment_tags)
         if key not in tags:
-            self._patiently(lambda: self.client.set_experiment_tag(self.experiment_id, key, value))
+            self._patiently(lambda: self._writer.tag_experiment(key, value))
             for old in views_to_drop({**tags, key: value}):
-                self._patiently(lambda old=old: self.client.delete_experiment_tag(self.experiment_id, old))  # type: ignore[misc]
+                self._patiently(lambda old=old: self._writer.tag_experiment(old, None))  # type: ignore[misc]
 
     def delete(self, key: str) -> None:
         """Delete the run of a key."""
         run = self.there[key]
-        self._tell(run, "delete", lambda: self.client.delete_run(run.id))
+        self._tell(run, "delete", lambda: self._writer.delete(run.id))
         self.there.pop(key, None)
 
     def log(self, run: KnownRun, points: Sequence[Point], params: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Log points, params and tags, in as few calls as MLflow's limits allow."""
-        from mlflow.entities import Metric, Param, RunTag
-
         if points or params or tags:
-            metrics = [Metric(name, value, stamp, epoch) for name, value, stamp, epoch in points]
-            texts = [Param(name, value) for name, value in params.items()]
-            labels = [RunTag(name, value) for name, value in _fitting(tags).items()]
-            self._tell(run, "log", lambda: self.client.log_batch(run.id, metrics, texts, labels))
+            self._tell(run, "log", lambda: self._writer.log(run.id, points, params, _fitting(tags)))
 
     def untag(self, run: KnownRun, name: str) -> None:
         """Take a tag off a run, if it has it."""
-
-        def call() -> None:
-            if name in self.client.get_run(run.id).data.tags:
-                self.client.delete_tag(run.id, name)
-
-        self._tell(run, f"untag {name}", call)
+        self._tell(run, f"untag {name}", lambda: self._writer.untag(run.id, name))
 
     def data(self, run: KnownRun, name: str, digest: str, source: str) -> None:
         """Say which data a run read; MLflow's digest has room for 36 characters."""
-        from mlflow.entities import Dataset, DatasetInput
-
-        data = [DatasetInput(Dataset(name=name, digest=digest[:36], source_type="nnexp", source=source))]
-        self._tell(run, "data", lambda: self.client.log_inputs(run.id, datasets=data))
+        self._tell(run, "data", lambda: self._writer.log_data(run.id, name, digest[:LONGEST_DIGEST], source))
 
     def upload(self, run: KnownRun, paths: Iterable[Path]) -> None:
         """Upload files."""
-        place: ArtifactRepository | None = None
         for path in paths:
-            if place is None:  # without asking the store again where it is: a tenth of a delivery
-                from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-                place = get_artifact_repository(run.artifacts, tracking_uri=self.client.tracking_uri)
-            self._tell(run, f"file {path}", lambda place=place, path=path: place.log_artifact(str(path)))  # type: ignore[misc]
+            self._tell(run, f"file {path}", lambda path=path: self._writer.upload(run.artifacts, path))  # type: ignore[misc]
 
     def text(self, run: KnownRun, text: str, name: str) -> None:
         """Upload a text as a file."""
-        self._tell(run, f"file {name}", lambda: self.client.log_text(run.id, text, name))
+        self._tell(run, f"file {name}", lambda: self._writer.upload_text(run.artifacts, name, text))
 
     def end(self, run: KnownRun, status: str, ended: int) -> None:
         """Close a run."""
         if (run.status, run.ended) != (status, ended):
-            self._tell(run, f"end {status} {ended}", lambda: self.client.set_terminated(run.id, status, ended))
+            self._tell(run, f"end {status} {ended}", lambda: self._writer.set_status(run.id, status, ended))
             run.status, run.ended = status, ended
 
     def go_on(self, run: KnownRun) -> None:
         """Open a run again."""
         if run.status != "RUNNING":
-            self._tell(run, "go on", lambda: self.client.update_run(run.id, status="RUNNING"))
+            self._tell(run, "go on", lambda: self._writer.set_status(run.id, "RUNNING"))
             run.status = "RUNNING"
+
+    def close(self) -> None:
+        """Close the store."""
+        self._writer.close()
 
     def settle(self, run: KnownRun) -> None:
         """Forget what a run was told: the ledger knows it now."""
@@ -191,6 +168,8 @@ class Runs:
         for pause in PAUSES:
             try:
                 return call()
+            except GoneError:
+                raise
             except Exception as error:
                 if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
                     raise GoneError(f"a run of sweep {self.sweep.id} is not in MLflow any more") from error
@@ -201,39 +180,27 @@ class Runs:
 
     def _look(self, mine: Mapping[str, Delivered], key: str | None = None) -> dict[str, KnownRun]:
         """Return the sweep's runs, or that of a key. Of several with one key one stays, the ledger's if it is there."""
-        found: dict[str, list[Run]] = {}
+        found: dict[str, list[FoundRun]] = {}
         for run in self._search(key):
-            tags = run.data.tags
-            if tags.get("nnexp.sweep") == self.sweep.id:
-                own = tags.get("nnexp.kind") == "sweep"
-                found.setdefault(OWN_RUN if own else tags.get("nnexp.key", ""), []).append(run)
+            if run.tags.get("nnexp.sweep") == self.sweep.id:
+                own = run.tags.get("nnexp.kind") == "sweep"
+                found.setdefault(OWN_RUN if own else run.tags.get("nnexp.key", ""), []).append(run)
         kept = {}
         for each, runs in found.items():
             known = self.there.get(each)
             wanted = known.id if known else mine[each].run if each in mine else ""
-            first = min(runs, key=lambda run: (run.info.run_id != wanted, run.info.status not in OVER))
-            kept[each] = known or _known(first, int(first.data.tags.get("nnexp.generation", 0)))
+            first = min(runs, key=lambda run: (run.id != wanted, run.status not in OVER))
+            kept[each] = known or _known(first, int(first.tags.get("nnexp.generation", 0)))
             for surplus in runs:
                 if surplus is not first:
-                    self._patiently(lambda surplus=surplus: self.client.delete_run(surplus.info.run_id))  # type: ignore[misc]
+                    self._patiently(lambda surplus=surplus: self._writer.delete(surplus.id))  # type: ignore[misc]
         return kept
 
-    def _search(self, key: str | None) -> Iterator[Run]:
-        wanted = f"tags.`nnexp.planned_at` = '{planned_at(self.sweep)}'"
+    def _search(self, key: str | None) -> list[FoundRun]:
+        wanted = {"nnexp.planned_at": planned_at(self.sweep)}
         if key is not None:
-            what = "tags.`nnexp.kind` = 'sweep'" if key == OWN_RUN else f"tags.`nnexp.key` = '{key}'"
-            wanted = f"{wanted} and {what}"
-        token: str | None = None
-        while True:
-            page = self._patiently(
-                lambda token=token: self.client.search_runs(  # type: ignore[misc]
-                    [self.experiment_id], wanted, max_results=PAGE, page_token=token
-                )
-            )
-            yield from page
-            token = page.token
-            if not token:
-                return
+            wanted |= {"nnexp.kind": "sweep"} if key == OWN_RUN else {"nnexp.key": key}
+        return self._patiently(lambda: self._writer.find(wanted))
 
 
 def planned_at(sweep: PlannedSweep) -> str:
@@ -241,9 +208,8 @@ def planned_at(sweep: PlannedSweep) -> str:
     return datetime.fromtimestamp(sweep.planned_at, UTC).isoformat()
 
 
-def _known(run: Run, generation: int) -> KnownRun:
-    info = run.info
-    return KnownRun(info.run_id, info.status, info.end_time, generation, info.artifact_uri)
+def _known(run: FoundRun, generation: int) -> KnownRun:
+    return KnownRun(run.id, run.status, run.ended, generation, run.artifacts)
 
 
 def _fitting(tags: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,10 @@ from urllib.request import urlopen
 from filelock import FileLock, Timeout
 
 from nnexp.errors import ConfigError, NnexpError, TrackingError
+from nnexp.tracking.client import ClientWriter
+from nnexp.tracking.database import is_known, make
+from nnexp.tracking.direct import open_direct
+from nnexp.tracking.writer import Writer
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -68,19 +71,20 @@ class Store:
         return FileLock(place.with_suffix(".lock"), timeout=LOCK_SECONDS)
 
 
-def store_uri(given: str | None, root: Path) -> str:
+def store_uri(given: str | None, root: Path, name: str = "tracking.uri") -> str:
     """Return the tracking URI: the given one, else MLFLOW_TRACKING_URI, else SQLite under the root.
 
     That of a SQLite file is made absolute: the same one wherever a later command runs.
+    Args: name: of the setting that gives it.
     Raises: ConfigError if it names a kind of store that MLflow cannot write to.
     """
-    named = {"tracking.uri": given, "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI")}
-    for name, uri in named.items():
+    named = {name: given, "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI")}
+    for where, uri in named.items():
         if uri:
             kind, colon, _ = uri.partition(":")
             if not colon or kind.partition("+")[0] not in STORES:
                 raise ConfigError(
-                    f"{name} must begin with one of {', '.join(STORES)}; got {without_credentials(uri)!r}"
+                    f"{where} must begin with one of {', '.join(STORES)}; got {without_credentials(uri)!r}"
                 )
             return _absolute(uri)
     return f"sqlite:///{root / 'mlflow.db'}"
@@ -148,7 +152,7 @@ def open_store(store: Store) -> tuple[MlflowClient, str]:
         _knock(store)
         with _alone(store):
             if store.path is not None:
-                _ensure_sqlite(store.path)
+                make(store.path)
             client = MlflowClient(tracking_uri=store.uri)
             return client, _experiment(client, store)
     except Timeout:
@@ -181,10 +185,37 @@ def _knock(store: Store) -> None:
         create_engine(store.uri, poolclass=NullPool, connect_args=soon).connect().close()
 
 
+def needs_mlflow(store: Store) -> bool:
+    """Return whether a store can only be written by MLflow's client, whose import takes a second or two."""
+    return _direct_path(store) is None
+
+
+def open_writer(store: Store) -> Writer:
+    """Return what writes into a store, which is made if it is missing.
+
+    Raises: TrackingError if the store cannot be used.
+    """
+    if store.path is not None and not store.path.exists():
+        open_store(store)  # MLflow makes it
+    path = _direct_path(store)
+    direct = None if path is None else open_direct(path, store.experiment, _location(store))
+    return direct or ClientWriter(*open_store(store))
+
+
+def _direct_path(store: Store) -> Path | None:
+    path = store.path
+    return path if path is not None and "?" not in store.uri and is_known(path) else None
+
+
+def _location(store: Store) -> str:
+    """Return the URI of where files go that no server takes."""
+    return (store.root / "artifacts").as_uri()
+
+
 def check_store(store: Store, seconds: float = 5.0) -> None:
     """Raise TrackingError unless a store can be used, within some seconds of asking it. It is made if it is missing."""
     if store.path is not None:
-        open_store(store)
+        open_writer(store).close()
         return
     problem = _in_time(lambda: _somebody_answers(store, seconds), seconds, store)
     if problem is None:
@@ -226,43 +257,13 @@ def _in_time(work: Callable[[], None], seconds: float, store: Store) -> Tracking
     return found[0]
 
 
-def _ensure_sqlite(path: Path) -> None:
-    """Make a new database under a temporary name, in write-ahead mode, then rename it: it is whole or not there.
-
-    MLflow's first migration takes a second; killed in it, a store stays unusable, and so it does if two processes
-    migrate at once.
-    """
-    if path.exists():
-        return
-    from mlflow import MlflowClient
-
-    building = path.with_name(f".{path.name}.new")
-    for leftover in (building, *(building.with_name(building.name + end) for end in ("-wal", "-shm", "-journal"))):
-        leftover.unlink(missing_ok=True)  # of a process that was killed; the lock says it is not at work
-    client = MlflowClient(tracking_uri=f"sqlite:///{building}")
-    client.search_experiments(max_results=1)
-    _dispose(client)
-    with closing(sqlite3.connect(building)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    for end in ("-wal", "-shm"):
-        building.with_name(building.name + end).unlink(missing_ok=True)
-    building.replace(path)
-
-
-def _dispose(client: MlflowClient) -> None:
-    """Close a client's database connections."""
-    engine = getattr(client._tracking_client.store, "engine", None)
-    if engine is not None:
-        engine.dispose()
-
-
 def _experiment(client: MlflowClient, store: Store) -> str:
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(store.experiment)
     if found is None:
         served = store.uri.startswith(("http://", "https://", "databricks"))  # others would take a folder of here
-        location = None if served else (store.root / "artifacts").as_uri()
+        location = None if served else _location(store)
         try:
             return str(client.create_experiment(store.experiment, artifact_location=location))
         except MlflowException:  # perhaps another process was faster

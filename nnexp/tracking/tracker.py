@@ -17,9 +17,10 @@ from nnexp.sweeps.leaderboard import Row, aggregate, leaderboard
 from nnexp.sweeps.ledger import OWN_RUN, Delivered, Ledger, PlannedTrial, Standing
 from nnexp.sweeps.results import History, TrialResult
 from nnexp.tracking import appearance, contents, views
-from nnexp.tracking.entries import WHOLE, Point, milliseconds, params, points, points_of
-from nnexp.tracking.runs import OVER, GoneError, KnownRun, Runs
+from nnexp.tracking.entries import WHOLE, milliseconds, params, points, points_of
+from nnexp.tracking.runs import OVER, KnownRun, Runs
 from nnexp.tracking.store import Store
+from nnexp.tracking.writer import GoneError, Point
 
 
 class Tracker:
@@ -48,6 +49,10 @@ class Tracker:
         self._tags = contents.circumstances(self._environment())
         self.runs = Runs(store, found, self._delivered)
         self._find_lost()
+
+    def close(self) -> None:
+        """Close MLflow's store."""
+        self.runs.close()
 
     def deliver_due(self, *, over: bool = False) -> None:
         """Deliver everything that is due. over: whether nobody trains this sweep any more.
@@ -113,6 +118,8 @@ class Tracker:
         began = [standing.result.started_at] if standing.result is not None else list(history.times[:1])
         started = milliseconds((began or [self.sweep.planned_at])[0])
         name = appearance.trial_name(trial.label)
+        if self.single:
+            name = appearance.single_name(self.sweep.name, about["config"])
         return self.runs.make(standing.key, name, {**tags, **self._tags}, started, standing.generation)
 
     def _tell_state(

@@ -51,12 +51,12 @@ class Place:
     @property
     def link(self) -> str:
         """The sweep's view in the UI, relative to where the UI is: the UI's own first page is of another kind."""
-        return self._runs(viewStateShareKey=_view_id(self.sweep))
+        return self._runs(viewStateShareKey=view_id(self.sweep))
 
     @property
     def curves(self) -> str:
         """The same with charts instead of the table."""
-        return self._runs(viewStateShareKey=_view_id(self.sweep), compareRunsMode="CHART")
+        return self._runs(viewStateShareKey=view_id(self.sweep), compareRunsMode="CHART")
 
     def repeats(self, configuration: str) -> str:
         """Return the link to the trials of a configuration."""
@@ -90,7 +90,7 @@ def view(
         state = json.dumps(_view_state(place, objective, params))
         value = json.dumps({"name": name[:NAME], "createdAt": moment, "updatedAt": moment, "state": state})
         if len(value) <= VIEW or not params:
-            return VIEW_TAG + _view_id(place.sweep), value
+            return VIEW_TAG + view_id(place.sweep), value
         params = params[:-1]
 
 
@@ -102,7 +102,7 @@ def params_of(axes: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
 
 def views_to_drop(tags: Mapping[str, str]) -> list[str]:
     """Return the tags of an experiment that keep views of other sweeps than the latest."""
-    mine = [key for key in tags if key.startswith(VIEW_TAG + _view_id(""))]
+    mine = [key for key in tags if key.startswith(VIEW_TAG + view_id(""))]
     return sorted(mine, key=lambda key: (_created(tags[key]), key))[:-VIEWS]
 
 
@@ -113,7 +113,8 @@ def _created(value: str) -> float:
         return 0.0
 
 
-def _view_id(sweep: str) -> str:
+def view_id(sweep: str) -> str:
+    """Return what a link names the view of a sweep by."""
     return f"nnexp-{sweep}"
 
 

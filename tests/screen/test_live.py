@@ -39,6 +39,8 @@ with open_screen(Screen()) as screen:
     screen.note(EVIL)
     print("from somewhere else", file=sys.stderr)
     {then}
+    screen.delivering(7)
+    time.sleep(0.6)
     screen.result(outcome(Path("folder")))
 """
 
@@ -65,6 +67,12 @@ def test_a_terminal_shows_a_view_that_is_gone_at_the_end(seen: Seen) -> None:
     assert lines[at + 1 : at + 4] == [SHOWN, "from somewhere else", ""]
     assert lines[at + 4].startswith("2 configurations, best val/acc_best first")
     assert not [line for line in lines if line.startswith(("  work", "  best"))]
+
+
+def test_a_terminal_shows_what_is_still_to_be_delivered(seen: Seen) -> None:
+    shown = [frame.splitlines() for frame in seen.frames if "MLflow  7 runs to deliver" in frame]
+    assert shown
+    assert shown[-1][-5].endswith("25%, trained in 5.0 s")
 
 
 def test_the_seconds_go_by_in_the_view_without_news(seen: Seen) -> None:
@@ -191,11 +199,14 @@ def test_a_notebook_has_a_view_of_its_own(
         for tenth in range(20):
             now[0] = 100 + tenth / 10
             screen.show(progress(finished=tenth))
+        now[0] = 103.0
+        screen.delivering(7)
         screen.result(outcome(tmp_path))
-    assert len(cell.shown) == 1 + 3 + 1, "at once, every half second, and as it was at the end"
+    assert len(cell.shown) == 1 + 4 + 1, "at once, every half second, and as it was at the end"
     rich = cell.shown[-1]._repr_mimebundle_([], [])
     assert "21 of 8 done" in rich["text/html"]
     assert "21 of 8 done" in rich["text/plain"]
+    assert "7 runs to deliver" in rich["text/plain"]
     assert "training 14 in" in capsys.readouterr().out
 
 

@@ -25,9 +25,11 @@ def tell(screen: Screen, result: Result) -> None:
     with screen:
         screen.planned(PLANNED)
         screen.note(EVIL)
+        screen.show(progress(work_done=1.0, seconds=5.0, best=None))
         screen.show(progress())
         screen.ended(ENDED)
         screen.failed(FAILURE)
+        screen.delivering(2)
         screen.result(result)
 
 
@@ -52,17 +54,19 @@ def test_no_screen_lets_a_control_character_through(mode: Any, tmp_path: Path, c
 
 def test_plain_lines_say_all_of_it(tmp_path: Path, capsys: Capture) -> None:
     tell(Plain(1e-9), outcome(tmp_path))
-    assert capsys.readouterr().out.splitlines()[:10] == [
+    assert capsys.readouterr().out.splitlines()[:12] == [
         "sweep name-1234: 20 trials of 10 configurations, 4 combinations removed, 1 repeated combination merged",
         "  3 of 20 trials are in the ledger already and are not trained again",
         "  2 failed before; sweep.rerun=failed tries them again",
         "  1 is reused: another sweep in this ledger has trained it",
-        "  1 goes on from the last saved slice",
+        "  1 stack goes on from its last saved slice",
         "  training 14 in 2 stacks of 6 to 8 on 2 workers",
         SHOWN,
+        "  3 of 8 trials done (1 diverged, 1 failed), 3 running, 12% of the work, 100 epochs/s",
         "  3 of 8 trials done (1 diverged, 1 failed), 3 running, 25% of the work, 50 epochs/s, 30 s left; "
         "best val/acc 0.7500 ± 0.0248 (n=3) adam",
         rf"failed: {SHOWN}: ValueError: \x1b[2J gone",
+        "  trained; MLflow: 2 runs to deliver",
         "",
     ]
 
@@ -95,7 +99,7 @@ def test_a_quiet_screen_says_failures_and_the_end_only(tmp_path: Path, capsys: C
 def test_every_line_of_json_is_an_object_that_names_its_event(tmp_path: Path, capsys: Capture) -> None:
     tell(JsonLines(1e-9), outcome(tmp_path))
     found = {each["event"]: each for each in objects(capsys.readouterr().out)}
-    assert list(found) == ["planned", "note", "progress", "ended", "failed", "result"]
+    assert list(found) == ["planned", "note", "progress", "ended", "failed", "delivering", "result"]
     assert all(each["time"] > 1.7e9 for each in found.values())
     assert found["planned"]["widths"] == [8, 6]
     assert found["planned"]["to_train"] == 14
@@ -108,6 +112,7 @@ def test_every_line_of_json_is_an_object_that_names_its_event(tmp_path: Path, ca
     assert (best["rank"], best["configuration"], best["n"]) == (1, "lr=1", 2)
     assert best["metrics"]["val/acc_best"]["ci95"] == pytest.approx(1.2706, abs=1e-4)
     assert other["metrics"]["val/acc_best"] == {"mean": None, "std": 0.0, "ci95": None}
+    assert found["delivering"]["pending"] == 2
     assert found["result"]["states"] == {"finished": 3, "diverged": 1}
 
 

@@ -83,6 +83,12 @@ class Sweep:
             ledger.close()
         return halt, told
 
+    def plan_again(self, number: int) -> None:
+        """Let a trial that ended be trained again."""
+        ledger = Ledger(self.root / "ledger.db")
+        ledger.plan_again(self.plan.id, [self.plan.trials[number].key], {})
+        ledger.close()
+
     def standing(self) -> list[Standing]:
         """Return how its trials stand."""
         ledger = Ledger(self.root / "ledger.db")

@@ -13,8 +13,6 @@ from typing import Any
 
 import pytest
 
-from nnexp.tracking.store import Store, open_store
-
 SMALL = ("training.epochs=3", "architecture.hidden=[8]", "executor.workers=2")
 CLASSES = ("-m", "sweep.name=classes", *SMALL, "optimizer=sgd,adam", "l2.strength=0,0.1", "seed=0,1")
 VALUES = (
@@ -76,14 +74,6 @@ class Recorded:
         experiment = client.get_experiment_by_name("nnexp")
         found = client.search_runs([experiment.experiment_id], f"tags.`nnexp.kind` = '{kind}'", max_results=1000)
         return [run for run in found if run.data.tags["nnexp.sweep"].rpartition("-")[0] == sweep]
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a store without a run, to copy: MLflow takes seconds to make one."""
-    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    open_store(Store(f"sqlite:///{path}", "nobody's", path.parent))
-    return path
 
 
 @pytest.fixture

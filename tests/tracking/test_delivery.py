@@ -109,6 +109,15 @@ def test_what_was_stopped_is_killed_and_goes_on_in_the_same_run(sweep: Pretended
     assert {len(each) for key in sweep.keys for each in database.points(run_of(database, key)[0]).values()} == {1}
 
 
+def test_a_sweep_that_ends_while_it_is_said_to_be_trained_is_ended(sweep: Pretended, database: Database) -> None:
+    sweep.begin(sweep.keys[:1])
+    for _ in range(5):
+        sweep.ledger.stop(sweep.plan.id, sweep.keys[:1], "interrupted")
+        sweep.ledger.deliver_again(sweep.plan.id, [""], wholly=False)
+        deliver(sweep)
+        assert run_of(database, sweep.plan.hash)[1] == "KILLED"
+
+
 def test_other_records_than_before_are_another_run(sweep: Pretended, database: Database) -> None:
     first = sweep.keys[0]
     sweep.begin()

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnexp.errors import TrackingError
-from nnexp.tracking.direct import LONGEST_PARAM, REVISION, Direct, NoRunError, Point, _check_name, open_direct
-from nnexp.tracking.store import Store, open_store
+from nnexp.tracking.client import ClientWriter
+from nnexp.tracking.database import REVISION, is_known
+from nnexp.tracking.direct import DirectWriter, open_direct
+from nnexp.tracking.limits import LONGEST_PARAM, check_names
+from nnexp.tracking.store import Store, needs_mlflow, open_store, open_writer
+from nnexp.tracking.writer import GoneError, Point, Writer
 
-NOW = ("creation_time", "last_update_time")  # columns with the time at which an experiment is made
+NOW = ("creation_time", "last_update_time", "deleted_time")  # columns with the time at which something is done
 EARLY = 1_700_000_000_000
 
 
@@ -26,17 +34,14 @@ EARLY = 1_700_000_000_000
 class Pair:
     """A store that is written directly and one that MLflow's client writes, and the last run of each."""
 
-    direct: Direct
-    client: Any
+    direct: DirectWriter
+    client: ClientWriter
     paths: tuple[Path, Path]
-    experiment: str = ""
     runs: tuple[str, str] = ("", "")
 
-    def create(self, name: str, tags: Mapping[str, str], started: int) -> None:
+    def create(self, name: str, tags: Mapping[str, str], started: int = EARLY) -> None:
         """Make a run in both."""
-        theirs = self.client.create_run(self.experiment, start_time=started, tags=dict(tags), run_name=name)
-        ours = self.direct.create(name, tags, started)
-        self.runs = ours.id, theirs.info.run_id
+        self.runs = self.direct.create(name, tags, started).id, self.client.create(name, tags, started).id
 
     def log(
         self,
@@ -45,30 +50,13 @@ class Pair:
         tags: Mapping[str, str] | None = None,
     ) -> None:
         """Log to both."""
-        from mlflow.entities import Metric, Param, RunTag
+        for writer, run in self.both:
+            writer.log(run, points, params or {}, tags or {})
 
-        self.direct.log(self.runs[0], points, params, tags)
-        metrics = [Metric(*each) for each in points]
-        texts, labels = [Param(*each) for each in (params or {}).items()], [RunTag(*e) for e in (tags or {}).items()]
-        self.client.log_batch(self.runs[1], metrics, texts, labels)
-
-    def log_data(self, name: str, digest: str, source: str) -> None:
-        """Say what both runs read."""
-        from mlflow.entities import Dataset, DatasetInput
-
-        self.direct.log_data(self.runs[0], name, digest, source)
-        data: Any = Dataset(name=name, digest=digest, source_type="nnexp", source=source)
-        self.client.log_inputs(self.runs[1], datasets=[DatasetInput(data)])
-
-    def end(self, status: str, ended: int) -> None:
-        """End both runs."""
-        self.direct.set_status(self.runs[0], status, ended)
-        self.client.set_terminated(self.runs[1], status, ended)
-
-    def go_on(self) -> None:
-        """Open both runs again."""
-        self.direct.set_status(self.runs[0], "RUNNING")
-        self.client.update_run(self.runs[1], status="RUNNING")
+    @property
+    def both(self) -> list[tuple[Writer, str]]:
+        """The writers, each with the last run."""
+        return [(self.direct, self.runs[0]), (self.client, self.runs[1])]
 
     def compare(self) -> None:
         """Compare all rows."""
@@ -111,9 +99,9 @@ def opened(folder: Path, empty_store: Path) -> Iterator[Pair]:
         copy(empty_store, path)
     direct = open_direct(paths[0], "mine", (paths[0].parent / "artifacts").as_uri())
     assert direct is not None
-    client, experiment = open_store(Store(f"sqlite:///{paths[1]}", "mine", paths[1].parent))
+    client = ClientWriter(*open_store(Store(f"sqlite:///{paths[1]}", "mine", paths[1].parent)))
     try:
-        yield Pair(direct, client, paths, experiment)
+        yield Pair(direct, client, paths)
     finally:
         direct.close()
 
@@ -144,16 +132,41 @@ POINTS: list[Point] = [
 
 
 def test_a_trial_is_written_as_mlflow_writes_it(pair: Pair) -> None:
-    pair.create("adam seed=0", TAGS, EARLY)
+    pair.create("adam seed=0", TAGS)
     pair.log(POINTS, {"optimizer.lr": "0.1", "empty": "", "long": "x" * LONGEST_PARAM}, {"nnexp.outcome": "finished"})
-    pair.log_data("digits", "0" * 36, '{"name": "digits"}')
-    pair.end("FINISHED", EARLY + 99)
-    pair.create("adam seed=1", {}, EARLY + 5)
-    pair.log_data("digits", "0" * 36, "another source of the same data")
-    pair.end("KILLED", EARLY + 98)
-    pair.go_on()
+    for writer, run in pair.both:
+        writer.log_data(run, "digits", "0" * 36, '{"name": "digits"}')
+        writer.set_status(run, "FINISHED", EARLY + 99)
+    pair.create("adam seed=1", {"nnexp.reason": "memory"}, EARLY + 5)
+    for writer, run in pair.both:
+        writer.log_data(run, "digits", "0" * 36, "another source of the same data")
+        writer.set_status(run, "KILLED", EARLY + 98)
+        writer.set_status(run, "RUNNING")
+        writer.untag(run, "nnexp.reason")
+        writer.untag(run, "missing")
     pair.compare()
     assert {len(rows(pair.paths[0])[name]) for name in ("runs", "inputs")} == {2}
+
+
+def test_a_run_is_deleted_as_mlflow_deletes_it(pair: Pair) -> None:
+    pair.create("a", TAGS)
+    pair.log(POINTS)
+    for writer, run in pair.both:
+        writer.delete(run)
+        assert writer.is_deleted(run)
+    pair.compare()
+    assert pair.direct.find({"nnexp.key": "k1"}) == []
+    pair.create("b", {})
+    assert [writer.is_deleted(run) for writer, run in pair.both] == [False, False]
+
+
+def test_tags_of_the_experiment_are_written_as_mlflow_writes_them(pair: Pair) -> None:
+    for writer in (pair.direct, pair.client):
+        for name, value in (("a", "1"), ("b", "2" * 20_000), ("a", "3"), ("c", "4")):
+            writer.tag_experiment(name, value)
+        writer.tag_experiment("c", None)
+    pair.compare()
+    assert pair.direct.experiment_tags() == pair.client.experiment_tags() == {"a": "3", "b": "2" * 20_000}
 
 
 def test_what_is_told_again_changes_nothing_and_what_is_new_is_added(pair: Pair) -> None:
@@ -162,8 +175,9 @@ def test_what_is_told_again_changes_nothing_and_what_is_new_is_added(pair: Pair)
     pair.log(POINTS, params, {"t": "1"})
     before = rows(pair.paths[0])
     pair.log(POINTS, params, {"t": "1"})
-    pair.log_data("d", "1", "{}")
-    pair.log_data("d", "1", "{}")
+    for writer, run in pair.both:
+        writer.log_data(run, "d", "1", "{}")
+        writer.log_data(run, "d", "1", "{}")
     assert {name for name, listed in rows(pair.paths[0]).items() if listed != before[name]} == {"datasets", "inputs"}
     pair.log([("val/acc", 0.5, EARLY + 1, 2), *POINTS], {"c": "3", **params}, {"t": "2", "mlflow.runName": "b"})
     pair.compare()
@@ -181,7 +195,7 @@ _points = st.tuples(
 @settings(max_examples=40)
 def test_any_points_in_any_order_are_written_as_mlflow_writes_them(batches: list[list[Point]]) -> None:
     pair = PAIRS[0]
-    pair.create(f"run {len(rows(pair.paths[0])['runs'])}", {}, EARLY)
+    pair.create(f"run {len(rows(pair.paths[0])['runs'])}", {})
     for points in batches:
         pair.log(points)
     pair.compare()
@@ -200,52 +214,54 @@ def one_pair_for_all_examples(tmp_path_factory: pytest.TempPathFactory, empty_st
 
 
 def test_an_experiment_is_made_as_mlflow_makes_it(pair: Pair) -> None:
-    assert pair.direct.experiment_id == pair.experiment
+    assert pair.direct.experiment_id == pair.client.experiment_id
     pair.compare()
 
 
 def test_runs_are_found_as_mlflow_finds_them(pair: Pair) -> None:
     for number, key in enumerate(("k1", "k2", "k1")):
         pair.create(f"{key} {number}", TAGS | {"nnexp.key": key}, EARLY + number)
-    pair.end("FINISHED", EARLY + 9)
-    other = open_store(Store(f"sqlite:///{pair.paths[0]}", "mine", pair.paths[0].parent))[0]
-    for tag, value in (("nnexp.key", "k1"), ("nnexp.sweep", "s-1"), ("nnexp.sweep", "another")):
-        found = other.search_runs([pair.experiment], f"tags.`{tag}` = '{value}'")
-        expected = [(run.info.run_id, run.info.status, run.info.end_time, run.info.artifact_uri) for run in found]
-        ours = pair.direct.find(tag, value)
-        assert [(run.id, run.status, run.ended, run.artifacts) for run in ours] == expected
-        assert [run.tags for run in ours] == [run.data.tags for run in found]
-    assert len(pair.direct.find("nnexp.sweep", "s-1")) == 3
-    other.delete_run(pair.runs[0])
-    assert len(pair.direct.find("nnexp.sweep", "s-1")) == 2
+    pair.direct.set_status(pair.runs[0], "FINISHED", EARLY + 9)
+    client = ClientWriter(*open_store(Store(f"sqlite:///{pair.paths[0]}", "mine", pair.paths[0].parent)))
+    sought = [{"nnexp.key": "k1"}, {"nnexp.sweep": "s-1"}, {"nnexp.sweep": "s-1", "nnexp.key": "k2"}, {"a": "b"}]
+    for tags in sought:
+        assert pair.direct.find(tags) == client.find(tags)
+    assert [len(pair.direct.find(tags)) for tags in sought] == [2, 3, 1, 0]
+    client.delete(pair.runs[0])
+    assert len(pair.direct.find({"nnexp.sweep": "s-1"})) == 2
+    assert open_writer(Store(f"sqlite:///{pair.paths[0]}", "other", pair.paths[0].parent)).find({"empty": ""}) == []
 
 
 def test_what_is_written_together_is_there_whole_or_not_at_all(pair: Pair) -> None:
+    def write_and_stop() -> None:
+        with pair.direct.together():
+            pair.direct.log(pair.direct.create("a", TAGS, EARLY).id, POINTS, {"a": "1"}, {})
+            raise KeyboardInterrupt
+
+    def change_a_param() -> None:
+        with pair.direct.together():
+            pair.direct.log(pair.runs[0], POINTS, {"a": "1"}, {"nnexp.key": "k2"})
+            pair.direct.log(pair.runs[0], (), {"a": "2"}, {})
+
     before = rows(pair.paths[0])
-    direct = pair.direct
-
-    def write(*, and_fail: bool) -> None:
-        with direct.together():
-            run = direct.create("a", TAGS, EARLY)
-            direct.log(run.id, POINTS, {"a": "1"})
-            if and_fail:
-                raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        write(and_fail=True)
+        write_and_stop()
     assert rows(pair.paths[0]) == before
-    write(and_fail=False)
-    assert len(rows(pair.paths[0])["runs"]) == 1
+    with pair.direct.together():
+        pair.create("a", TAGS)
+        assert rows(pair.paths[0]) == before
+        with pytest.raises(TrackingError, match="cannot become"):
+            change_a_param()
+    pair.compare()
 
 
 def test_one_point_that_mlflow_refuses_keeps_all_of_a_call_away(pair: Pair) -> None:
     run = pair.direct.create("a", {}, EARLY).id
-    before = rows(pair.paths[0])
     with pytest.raises(TrackingError, match="metric 'a=b' is not a name that MLflow takes"):
-        pair.direct.log(run, [*POINTS, ("a=b", 1.0, EARLY, 1)], {"a": "1"})
+        pair.direct.log(run, [*POINTS, ("a=b", 1.0, EARLY, 1)], {"a": "1"}, {})
     with pytest.raises(TrackingError, match="param 'a' is longer than 6000 characters"):
-        pair.direct.log(run, POINTS, {"a": "1" * 6001})
-    pair.direct.log(run, params={"a": "1"})
+        pair.direct.log(run, POINTS, {"a": "1" * 6001}, {})
+    pair.direct.log(run, (), {"a": "1"}, {})
     before = rows(pair.paths[0])
     with pytest.raises(TrackingError, match=f"param 'a' of run {run} is '1' and cannot become '2'"):
         pair.direct.log(run, POINTS, {"b": "1", "a": "2"}, {"tag": "value"})
@@ -258,7 +274,7 @@ def test_a_name_is_refused_if_mlflow_refuses_it(name: str) -> None:
     from mlflow.exceptions import MlflowException
     from mlflow.utils.validation import _validate_metric_name, _validate_param, _validate_tag
 
-    def refused(check: Any, *arguments: str) -> bool:
+    def refused(check: Any, *arguments: Any) -> bool:
         try:
             check(*arguments)
         except (MlflowException, TrackingError):
@@ -270,7 +286,7 @@ def test_a_name_is_refused_if_mlflow_refuses_it(name: str) -> None:
         refused(_validate_param, name, ""),
         refused(_validate_tag, name, ""),
     }
-    ours = refused(_check_name, "metric", name)
+    ours = refused(check_names, "metric", [name])
     if name.endswith("\n") or len(name) > 250:  # MLflow overlooks the end of a line, and a long metric's name
         theirs = {ours}
         assert ours
@@ -282,12 +298,14 @@ def test_a_run_that_is_gone_is_named(pair: Pair) -> None:
     run = pair.direct.create("b", {}, EARLY).id
     open_store(Store(f"sqlite:///{pair.paths[0]}", "mine", pair.paths[0].parent))[0].delete_run(run)
     for gone in (run, "0" * 32):
-        with pytest.raises(NoRunError, match=f"run {gone} is not in MLflow any more"):
-            pair.direct.log(gone, POINTS)
-        with pytest.raises(NoRunError):
+        with pytest.raises(GoneError, match=f"run {gone} is not in MLflow any more"):
+            pair.direct.log(gone, POINTS, {}, {})
+        with pytest.raises(GoneError):
             pair.direct.set_status(gone, "FINISHED", EARLY)
-        with pytest.raises(NoRunError):
+        with pytest.raises(GoneError):
             pair.direct.log_data(gone, "d", "1", "{}")
+        with pytest.raises(GoneError):
+            pair.direct.untag(gone, "a")
 
 
 def test_a_deleted_experiment_is_one_clear_line(pair: Pair) -> None:
@@ -314,9 +332,8 @@ def test_mlflow_writes_a_schema_that_is_not_known(change: str, root: Path) -> No
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(change)
         connection.commit()
-    before = path.read_bytes()
-    assert open_direct(path, "mine", "file:///x") is None
-    assert path.read_bytes() == before
+    assert not is_known(path)
+    assert needs_mlflow(Store(f"sqlite:///{path}", "mine", root))
 
 
 @pytest.mark.parametrize("location", ["s3://bucket/a", "mlflow-artifacts:/1", "file:///a?b"])
@@ -328,16 +345,16 @@ def test_mlflow_writes_where_files_go_elsewhere(location: str, root: Path) -> No
 
 @pytest.mark.parametrize("variable", ["MLFLOW_WORKSPACE", "MLFLOW_ENABLE_WORKSPACES"])
 def test_mlflow_writes_into_workspaces(variable: str, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_known(root / "mlflow.db")
     monkeypatch.setenv(variable, "true")
-    assert open_direct(root / "mlflow.db", "mine", "file:///x") is None
+    assert not is_known(root / "mlflow.db")
 
 
-def test_a_database_that_is_missing_or_none_is_not_made(tmp_path: Path) -> None:
-    assert open_direct(tmp_path / "mlflow.db", "mine", "file:///x") is None
+def test_a_database_that_is_missing_or_none_is_not_known(tmp_path: Path) -> None:
+    assert not is_known(tmp_path / "mlflow.db")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "mlflow.db").write_text("no database" * 100)
-    with pytest.raises(TrackingError, match="MLflow's database cannot be used: file is not a database"):
-        open_direct(tmp_path / "mlflow.db", "mine", "file:///x")
+    assert not is_known(tmp_path / "mlflow.db")
 
 
 def test_the_known_schema_is_that_of_the_locked_mlflow(root: Path) -> None:
@@ -345,10 +362,24 @@ def test_the_known_schema_is_that_of_the_locked_mlflow(root: Path) -> None:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
 
 
-def test_files_go_where_mlflow_looks_for_them(pair: Pair) -> None:
-    run = pair.direct.create("a", {}, EARLY)
-    folder = pair.direct.folder(run)
-    folder.mkdir(parents=True)
-    (folder / "a b.txt").write_text("text")
-    client, _ = open_store(Store(f"sqlite:///{pair.paths[0]}", "mine", pair.paths[0].parent))
-    assert [each.path for each in client.list_artifacts(run.id)] == ["a b.txt"]
+def test_files_go_where_mlflow_looks_for_them(pair: Pair, tmp_path: Path) -> None:
+    path = tmp_path / "a b.txt"
+    path.write_text("ä\n", encoding="utf-8")
+    pair.create("a", {})
+    for writer, run in pair.both:
+        place = next(each.artifacts for each in writer.find({"mlflow.runName": "a"}) if each.id == run)
+        for _ in range(2):
+            writer.upload(place, path)
+            writer.upload_text(place, "c.txt", "ö\n")
+        folder = Path(url2pathname(urlsplit(place).path))
+        files = {each.name: each.read_bytes() for each in folder.iterdir()}
+        assert files == {"a b.txt": "ä\n".encode(), "c.txt": "ö\n".encode()}
+
+
+def test_a_database_here_is_written_directly_and_mlflow_is_not_imported(root: Path) -> None:
+    uri = f"sqlite:///{root / 'mlflow.db'}"
+    code = "import sys; from pathlib import Path; from nnexp.tracking.store import Store, open_writer; "
+    code += f"print(type(open_writer(Store({uri!r}, 'mine', Path({str(root)!r})))).__name__, 'mlflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "DirectWriter False\n"
+    assert type(open_writer(Store(f"{uri}?timeout=9", "mine", root))) is ClientWriter

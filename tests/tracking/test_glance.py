@@ -8,11 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -21,6 +18,7 @@ from nnexp.tracking import glance
 from nnexp.tracking.glance import runs_there
 from nnexp.tracking.store import Store, open_store
 from tests.servers.mlflow_server import running_server
+from tests.tracking.listener import Listener
 
 SWEEP = "named-0123abcd"
 USED = (*glance.VARIABLES, *(f"MLFLOW_TRACKING_{name}" for name in ("USERNAME", "PASSWORD", "TOKEN")))
@@ -151,48 +149,6 @@ def test_a_glance_at_a_server_sees_what_mlflow_finds(
         assert runs_there(uri, "deleted", SWEEP) is None
 
 
-class _Heard(BaseHTTPRequestHandler):
-    """Answers every request alike, and keeps what it was told."""
-
-    server: _Listener
-
-    def do_GET(self) -> None:
-        """Answer."""
-        self.server.heard.append((self.path, self.headers.get("Authorization")))
-        time.sleep(self.server.delay)
-        self.send_response(self.server.status)
-        for name, value in self.server.headers:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(self.server.content)
-
-    do_POST = do_GET
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-class _Listener(ThreadingHTTPServer):
-    def __init__(
-        self, status: int, content: bytes, headers: Sequence[tuple[str, str]] = (), *, delay: float = 0
-    ) -> None:
-        super().__init__(("127.0.0.1", 0), _Heard)
-        self.status, self.content, self.headers, self.delay = status, content, headers, delay
-        self.heard: list[tuple[str, str | None]] = []
-
-    @contextmanager
-    def listening(self) -> Iterator[str]:
-        """Listen; give the address without its scheme."""
-        thread = Thread(target=self.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"127.0.0.1:{self.server_address[1]}"
-        finally:
-            self.shutdown()
-            thread.join()
-            self.server_close()
-
-
 @pytest.mark.usefixtures("no_settings")
 @pytest.mark.parametrize(
     ("user", "variables"),
@@ -214,7 +170,7 @@ def test_a_server_is_told_who_asks_as_mlflow_tells_it(
 
     for name, value in variables.items():
         monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", value)
-    listener = _Listener(200, json.dumps({"experiment": {"experiment_id": "1", "lifecycle_stage": "deleted"}}).encode())
+    listener = Listener(200, json.dumps({"experiment": {"experiment_id": "1", "lifecycle_stage": "deleted"}}).encode())
     with listener.listening() as address:
         runs_there(f"http://{user}{address}/prefix", "mine", SWEEP)
         MlflowClient(tracking_uri=f"http://{user}{address}/prefix").get_experiment_by_name("mine")
@@ -240,15 +196,15 @@ def test_a_server_is_told_who_asks_as_mlflow_tells_it(
     ],
 )
 def test_mlflow_is_asked_where_a_server_answers_unexpectedly(status: int, content: bytes) -> None:
-    with _Listener(status, content).listening() as address:
+    with Listener(status, content).listening() as address:
         assert runs_there(f"http://{address}", "mine", SWEEP) is None
 
 
 @pytest.mark.usefixtures("no_settings")
 def test_credentials_do_not_follow_a_redirect() -> None:
-    there = _Listener(200, b"{}")
+    there = Listener(200, b"{}")
     with there.listening() as target:
-        here = _Listener(307, b"", [("Location", f"http://{target}/")])
+        here = Listener(307, b"", [("Location", f"http://{target}/")])
         with here.listening() as address:
             assert runs_there(f"http://me:secret@{address}", "mine", SWEEP) is None
     assert len(here.heard) == 1
@@ -257,7 +213,7 @@ def test_credentials_do_not_follow_a_redirect() -> None:
 
 @pytest.mark.usefixtures("no_settings")
 def test_a_server_that_hangs_or_is_gone_is_not_waited_for() -> None:
-    with _Listener(200, b"{}", delay=3).listening() as address:
+    with Listener(200, b"{}", delay=3).listening() as address:
         began = time.monotonic()
         assert runs_there(f"http://{address}", "mine", SWEEP, seconds=0.2) is None
         assert time.monotonic() - began < 2.5
@@ -267,7 +223,7 @@ def test_a_server_that_hangs_or_is_gone_is_not_waited_for() -> None:
 @pytest.mark.usefixtures("no_settings")
 @pytest.mark.parametrize("name", glance.VARIABLES)
 def test_mlflow_is_asked_where_it_would_ask_another_way(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    listener = _Listener(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
+    listener = Listener(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
     with listener.listening() as address:
         assert runs_there(f"http://{address}", "mine", SWEEP) == {}
         monkeypatch.setenv(name, "set")
@@ -281,7 +237,7 @@ def test_mlflow_is_asked_where_a_file_has_credentials(name: str) -> None:
     path = Path(name).expanduser()
     path.parent.mkdir(exist_ok=True)
     path.touch()
-    listener = _Listener(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
+    listener = Listener(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}')
     with listener.listening() as address:
         assert runs_there(f"http://{address}", "mine", SWEEP) is None
     assert listener.heard == []

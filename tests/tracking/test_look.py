@@ -95,7 +95,7 @@ def test_the_sweeps_view_is_listed_once_and_what_a_user_made_of_it_stays(sweep: 
 def test_the_oldest_views_give_way_and_those_of_users_stay(sweep: Pretended) -> None:
     older = {f"{VIEW_TAG}nnexp-{number:02}": json.dumps({"createdAt": number}) for number in range(VIEWS)}
     older[f"{VIEW_TAG}mine"] = "{}"
-    id = client(sweep).create_experiment(sweep.store.experiment)
+    id = client(sweep).create_experiment(sweep.store.experiment, artifact_location=sweep.root.as_uri())
     for key, value in older.items():
         client(sweep).set_experiment_tag(id, key, value)
     sweep.begin()

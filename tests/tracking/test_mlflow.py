@@ -16,6 +16,7 @@ import yaml
 
 from nnexp.config.build import build_trial
 from nnexp.tracking.entries import flatten
+from nnexp.tracking.views import Place
 from nnexp.training.metrics import applicable
 from tests.tracking.conftest import CLASSES, Recorded, nnexp_run
 
@@ -207,9 +208,12 @@ def test_the_output_ends_with_where_to_look(recorded: Recorded) -> None:
     experiment = recorded.client().get_experiment_by_name("nnexp")
     assert experiment is not None
     lines = recorded.outputs["classes"].stdout.splitlines()
-    assert lines[-1].endswith(f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning")
-    assert "mlflow ui" in lines[-2]
-    assert lines[-2].endswith("sqlite:///runs/mlflow.db")
+    (parent,) = recorded.runs("sweep", "classes")
+    assert lines[-1].endswith(Place(experiment.experiment_id, parent.data.tags["nnexp.sweep"]).link)
+    assert lines[-2].endswith("-m nnexp.ui classes")
+    single = recorded.outputs["single"].stdout.splitlines()
+    assert single[-1].endswith(f"/#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning")
+    assert single[-2].endswith("-m nnexp.ui")
     assert any(line.startswith("seconds: start") and "compose" in line and "train" in line for line in lines)
 
 
