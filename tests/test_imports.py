@@ -52,8 +52,10 @@ class Import:
 
 
 def unit_of(path: Path) -> str:
-    """Return a file's room or, for a module of nnexp itself, its own name."""
+    """Return a file's room or, for a module of nnexp itself and for `python -m` of a room, its own name."""
     relative = path.relative_to(PACKAGE)
+    if relative.stem == "__main__":
+        return relative.stem
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
 

@@ -4,7 +4,7 @@ from nnexp.screen.dry_run import show_plan
 from nnexp.screen.events import Planned, Result
 from nnexp.screen.lines import agrees, say
 from nnexp.screen.opening import open_screen
-from nnexp.screen.places import how_to_look, shown_path
+from nnexp.screen.places import how_to_free, how_to_look, shown_path
 from nnexp.screen.protocol import Screen
 from nnexp.screen.single import show_trial
 from nnexp.screen.table import show_leaderboard
@@ -15,6 +15,7 @@ __all__ = [
     "Result",
     "Screen",
     "agrees",
+    "how_to_free",
     "how_to_look",
     "open_screen",
     "say",

@@ -24,3 +24,19 @@ def how_to_look(store: str, page: str, root: Path, sweep: str | None = None) -> 
     if root != Path("runs").resolve():
         words += ["--root", shown_path(root)]
     return shlex.join(words), f"http://127.0.0.1:5000/{page}"
+
+
+def how_to_free(uri: str) -> str:
+    """Return the command that frees what was deleted in a store, and its artifacts, for good."""
+    if uri.startswith(("http://", "https://")):
+        return f"mlflow gc --tracking-uri {uri} --backend-store-uri …"
+    return f"{_mlflow()} gc --backend-store-uri {_shown_uri(uri)} --tracking-uri {_shown_uri(uri)}"
+
+
+def _mlflow() -> str:
+    return shlex.quote(shown_path(Path(sys.executable).with_name("mlflow")))
+
+
+def _shown_uri(uri: str) -> str:
+    path = uri.removeprefix("sqlite:///")
+    return shlex.quote(uri if path == uri else f"sqlite:///{shown_path(Path(path))}")

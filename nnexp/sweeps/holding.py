@@ -68,6 +68,11 @@ def is_held(folder: Path) -> bool:
     return False
 
 
+def held_by(folder: Path) -> str | None:
+    """Return which process works on the sweep of a folder, None if none does."""
+    return _said(folder / "holder.json") if is_held(folder) else None
+
+
 def _said(path: Path) -> str:
     try:
         return str(Holder(**json.loads(path.read_text())))

@@ -158,7 +158,9 @@ class Ledger:
         """
         self.check()
         lines = [
-            f"the ledger's row of sweep {id} is damaged: its own command mends it" for id in self._damaged(plan.id)
+            f"the ledger's row of sweep {id} is damaged: its own command mends it"
+            for id in self.damaged_sweeps()
+            if id != plan.id
         ]
         found, damaged = self._file.sound(SWEEP, {"id": plan.id})
         if not found and not damaged and not self._has_rows(plan.id):
@@ -183,6 +185,10 @@ class Ledger:
     def sweeps(self) -> list[PlannedSweep]:
         """Return all sweeps, the latest last, but those whose own row is damaged."""
         return [_planned_sweep(row) for row in self._file.sound(SWEEP, {}, "planned_at, id")[0]]
+
+    def damaged_sweeps(self) -> list[str]:
+        """Return the ids of the sweeps whose own row is damaged."""
+        return [str(row["id"]) for row in self._file.sound(SWEEP, {})[1]]
 
     def sweep(self, id: str) -> PlannedSweep | None:
         """Return the sweep of an id."""
@@ -369,6 +375,17 @@ class Ledger:
 
     # housekeeping
 
+    def size(self, sweep: str) -> int:
+        """Return how many characters a sweep has in all tables."""
+        found = 0
+        for table in TABLES:
+            lengths = " + ".join(f"ifnull(length({name}), 0)" for name in table.columns)
+            where = "id" if table is SWEEP else "sweep"
+            found += self._file.scalar(
+                f"SELECT ifnull(sum({lengths}), 0) FROM {table.name} WHERE {where} = ?", (sweep,)
+            )
+        return found
+
     def delete(self, sweep: str) -> None:
         """Delete all of a sweep."""
         with self._file.transaction() as cursor:
@@ -452,10 +469,6 @@ class Ledger:
         """Return whether anything is left of a sweep whose own row is lost."""
         names = [table.name for table in TABLES if table is not SWEEP]
         return any(self._file.select(f"SELECT 1 FROM {name} WHERE sweep = ? LIMIT 1", (sweep,)) for name in names)
-
-    def _damaged(self, sweep: str) -> list[str]:
-        """Return the ids of other sweeps whose row is damaged."""
-        return [str(row["id"]) for row in self._file.sound(SWEEP, {})[1] if row["id"] != sweep]
 
     def _mend(self, plan: Plan, sweep: Row, damaged: Sequence[Table]) -> list[str]:
         """Put damaged rows of a sweep back to what is known for sure; what is lost is trained or delivered again."""

@@ -149,7 +149,7 @@ def open_store(store: Store) -> tuple[MlflowClient, str]:
     from mlflow import MlflowClient
 
     try:
-        _knock(store)
+        knock(store)
         with _alone(store):
             if store.path is not None:
                 make(store.path)
@@ -174,7 +174,7 @@ def _alone(store: Store) -> Iterator[None]:
         yield
 
 
-def _knock(store: Store) -> None:
+def knock(store: Store) -> None:
     """Connect to a database: one that is not there says so at once, where MLflow would try for up to an hour."""
     kind = store.uri.partition(":")[0].partition("+")[0]
     if kind in ("postgresql", "mysql", "mssql"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def fill(path: Path, names: tuple[str, ...] = ("one", "two"), trials: int = 8) -
                 SavedStack("s1", tuple(half), 20, "f", "1"),
             ]
             ledger.save(each.id, SavedSlice({key: history(1, 20) for key in whole + half}, stacks=stacks))
-            ended = dict.fromkeys(whole, RESULT)
+            ended = dict.fromkeys(whole, replace(RESULT, epoch=40))
             ledger.save(each.id, SavedSlice({key: history(21, 40) for key in whole}, ended, over=["s0"]))
             for key in whole:
                 delivered = Delivered("store", f"run {each.id} {key}", 0, 40, "finished", True)
