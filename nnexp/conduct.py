@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnexp.clock import Clock
-from nnexp.errors import NnexpError, UsageError
+from nnexp.errors import NnexpError
 
 if TYPE_CHECKING:
     from nnexp.config.build import RunSettings
+    from nnexp.opening import OpenSweep
     from nnexp.screen import Screen
     from nnexp.sweeps.interrupts import Halt, Interrupts
     from nnexp.sweeps.leaderboard import Row
-    from nnexp.sweeps.ledger import Ledger, Standing
+    from nnexp.sweeps.ledger import Standing
     from nnexp.sweeps.plan import Plan, Trial
     from nnexp.sweeps.results import TrialResult
-    from nnexp.tracking.delivery import Drained
+    from nnexp.tracking.delivery import Delivery, Drained
     from nnexp.tracking.store import Store
 
 PATIENCE = 10.0  # seconds without any progress after which delivery gives up
+TERMINATED_SECONDS = 4.0  # for all of the rest after SIGTERM: schedulers kill after ten
 SHORT_PATIENCE = 3.0  # where somebody waits for the end
-ADHOC = "adhoc"  # the name of sweeps without one: what their plans have in common is nobody's intention
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def conduct(
     Raises: UsageError if another process works on the sweep; NnexpError if something went wrong while working: what was
     saved stands, and the same command goes on.
     """
+    from nnexp.opening import OpenSweep
     from nnexp.sweeps.holding import holding
     from nnexp.sweeps.interrupts import Interrupts
     from nnexp.tracking.delivery import check_store
@@ -72,11 +76,9 @@ def conduct(
     folder = store.root / "sweeps" / plan.id
     with holding(folder, plan.id), Interrupts() as interrupts:
         try:
-            work = _Conduct(plan, data, settings, clock, screen, store, interrupts, single)
-            try:
-                return work.run()
-            finally:
-                work.close()
+            sweep = OpenSweep(plan, settings.sweep, store, screen, single=single)
+            with closing(sweep.ledger):
+                return _Conduct(sweep, data, settings, clock, interrupts).run()
         except OSError as error:  # a full disk, a folder that cannot be written
             where = f"{error.filename}: " if error.filename else ""
             raise NnexpError(
@@ -88,36 +90,17 @@ class _Conduct:
     """One run of a plan, by the process that holds it."""
 
     def __init__(
-        self,
-        plan: Plan,
-        data: Mapping[Any, Any],
-        settings: RunSettings,
-        clock: Clock,
-        screen: Screen,
-        store: Store,
-        interrupts: Interrupts,
-        single: bool,
+        self, sweep: OpenSweep, data: Mapping[Any, Any], settings: RunSettings, clock: Clock, interrupts: Interrupts
     ) -> None:
-        from nnexp.sweeps.plan import code_digest
-
-        self.plan, self.prepared, self.settings, self.clock = plan, data, settings, clock
-        self.screen, self.store, self.interrupts, self.single = screen, store, interrupts, single
-        self.folder, self.code = store.root / "sweeps" / plan.id, code_digest()
-        self.new, self.reused = True, 0
-        self.ledger = self._opened()
-
-    def close(self) -> None:
-        """Close the ledger."""
-        self.ledger.close()
+        self.sweep, self.prepared, self.settings, self.clock = sweep, data, settings, clock
+        self.interrupts = interrupts
+        self.plan, self.ledger, self.store, self.screen = sweep.plan, sweep.ledger, sweep.store, sweep.screen
+        self.folder, self.single = sweep.folder, sweep.single
 
     def run(self) -> Ran:
         """Do all of it."""
         from nnexp.tracking.delivery import Delivery, is_delivered, reconcile
 
-        self.plan.freeze(self.folder)
-        self._tell_changes()
-        again = self._plan_again()
-        self._reuse(again)
         also = reconcile(self.ledger, self.store.root)
         standing = self.ledger.standing(self.plan.id)
         self._tell_codes(standing)
@@ -134,115 +117,30 @@ class _Conduct:
             except BaseException:
                 delivery.drain(patience=SHORT_PATIENCE)
                 raise
-            drained = delivery.drain(PATIENCE if halt is None else SHORT_PATIENCE, self.screen.delivering)
+            drained = self._drain(delivery, halt)
+            if drained.pending and halt is None:
+                halt = self.interrupts.halt
             self.clock.lap("track")
         else:
             halt, rows = self._train(trials, watch), self._write_summary()
-        self._close_rerun(halt)
+        if halt is None:
+            self.sweep.finish_rerun()
         self._say_result(halt, rows, drained)
         failed = sum(each.state == "failed" for each in self.ledger.standing(self.plan.id).values())
         return Ran(self.plan, self.folder, self.store, halt, failed)
 
-    def _opened(self) -> Ledger:
-        """Return the ledger with the plan in it; what is damaged is said and mended."""
-        from filelock import FileLock
+    def _drain(self, delivery: Delivery, halt: Halt | None) -> Drained:
+        """Deliver the rest; a signal from now on ends that, and a scheduler that said SIGTERM does not wait long."""
+        heard, began = self._heard(), time.monotonic()
+        most = float("inf") if halt is None or halt.cause != "terminated" else TERMINATED_SECONDS
+        return delivery.drain(
+            PATIENCE if halt is None else SHORT_PATIENCE,
+            self.screen.delivering,
+            lambda: self._heard() != heard or time.monotonic() - began > most,
+        )
 
-        from nnexp.sweeps.database import DamageError
-        from nnexp.sweeps.salvage import salvage
-
-        path = self.store.root / "ledger.db"
-        with FileLock(path.with_suffix(".lock"), timeout=60):
-            try:
-                return self._added(path)
-            except DamageError as error:
-                self._refuse_if_others_work(error)
-                self.screen.note(f"{error}: {salvage(path)}")
-                return self._added(path)
-
-    def _added(self, path: Path) -> Ledger:
-        from nnexp.sweeps.ledger import Ledger
-
-        ledger = Ledger(path)
-        try:
-            before = ledger.sweep(self.plan.id)
-            self.new = before is None
-            more = {} if before is None else {"rerun": before.settings.get("rerun")}
-            for line in ledger.add(self.plan, self.code, self._described() | more):
-                self.screen.note(f"{line}; it is trained or delivered again")
-        except BaseException:
-            ledger.close()
-            raise
-        return ledger
-
-    def _described(self) -> dict[str, Any]:
-        from nnexp.tracking.store import without_credentials
-
-        return {
-            "store": without_credentials(self.store.uri),
-            "experiment": self.store.experiment,
-            "single": self.single,
-            "argv": [without_credentials(each) for each in sys.argv[1:]],
-            "rerun": None,
-        }
-
-    def _refuse_if_others_work(self, error: Exception) -> None:
-        from nnexp.sweeps.holding import is_held
-
-        for folder in (self.store.root / "sweeps").iterdir():
-            if folder != self.folder and is_held(folder):
-                raise UsageError(f"{error}; it can be mended when {folder.name} is no longer being worked on")
-
-    def _tell_changes(self) -> None:
-        """Say how a new plan differs from the last one of its name."""
-        from nnexp.sweeps.reuse import changes
-
-        earlier = [each for each in self.ledger.sweeps() if each.name == self.plan.name and each.id != self.plan.id]
-        if self.new and earlier and self.plan.name != ADHOC:
-            for line in changes(self.ledger, self.plan, earlier[-1]).lines():
-                self.screen.note(line)
-
-    def _plan_again(self) -> set[str]:
-        """Let trials be trained again that are told to be; return the keys of those that no other sweep may replace.
-
-        The same command after an interruption goes on with that: it does not begin anew.
-        """
-        told = self.settings.sweep.rerun
-        if not told:
-            return set()
-        standing = self.ledger.standing(self.plan.id)
-        if told == "failed":
-            keys = {key for key, each in standing.items() if each.state == "failed"}
-        elif told == "all":
-            keys = set(standing)
-        else:
-            keys = {key for begins in self.settings.sweep.rerun_keys for key in self._keys_with(begins)}
-        wanted = [told] if isinstance(told, str) else list(told)
-        sweep = self.ledger.sweep(self.plan.id)
-        if sweep is not None and sweep.settings.get("rerun") != wanted:
-            ended = [key for key in keys if standing[key].ended]
-            self.ledger.plan_again(self.plan.id, ended, self._described() | {"rerun": wanted})
-        return keys
-
-    def _keys_with(self, begins: str) -> list[str]:
-        found = [trial.key for trial in self.plan.trials if trial.key.startswith(begins)]
-        if not found:
-            raise UsageError(f"sweep.rerun: no trial of sweep {self.plan.id} has a key that begins with {begins}")
-        return found
-
-    def _close_rerun(self, halt: Halt | None) -> None:
-        if halt is None and self.settings.sweep.rerun:
-            self.ledger.set_settings(self.plan.id, self._described())
-
-    def _reuse(self, excluded: set[str]) -> None:
-        """Take over what an earlier sweep of the ledger has trained."""
-        from nnexp.sweeps.reuse import reuse
-
-        standing = self.ledger.standing(self.plan.id)
-        keys = [key for key, each in standing.items() if each.state == "planned" and key not in excluded]
-        if not keys or len(self.ledger.sweeps()) < 2:
-            return
-        found = reuse(self.ledger, self.plan, keys, self.store.root / "sweeps")
-        self.reused = len(found.origins)
+    def _heard(self) -> tuple[int, float | None]:
+        return self.interrupts.count, self.interrupts.terminated_at
 
     def _train(self, trials: Sequence[Trial], watch: _Watch) -> Halt | None:
         from nnexp.sweeps.execution import execute
@@ -259,7 +157,7 @@ class _Conduct:
             executor=self.settings.executor,
             interrupts=self.interrupts,
             watcher=watch,
-            code=self.code,
+            code=self.sweep.code,
         )
         self.clock.lap("train")
         return halt
@@ -267,11 +165,11 @@ class _Conduct:
     def _tell_codes(self, standing: Mapping[str, Standing]) -> None:
         """Say that results are from other versions of nnexp's own code, if they are."""
         codes = Counter(each.result.code for each in standing.values() if each.result is not None)
-        others = {code: count for code, count in codes.items() if code != self.code}
+        others = {code: count for code, count in codes.items() if code != self.sweep.code}
         for code, count in others.items():
             self.screen.note(
                 f"note: {count} of {len(standing)} results are from other code of nnexp ({code[:8]}) than today's "
-                f"({self.code[:8]}), of the same numerics; sweep.rerun=all trains them again"
+                f"({self.sweep.code[:8]}), of the same numerics; sweep.rerun=all trains them again"
             )
 
     def _stored(self, wanted: set[Any]) -> dict[Any, Any]:
@@ -371,9 +269,9 @@ class _Watch:
                 configurations=len(plan.configurations),
                 removed=sum(sum(made["removed"].values()) for made in plan.made),
                 merged=plan.merged + sum(made["collapsed"] for made in plan.made),
-                done=states["finished"] + states["diverged"] - self.work.reused,
+                done=states["finished"] + states["diverged"] - self.work.sweep.reused,
                 failed=states["failed"],
-                reused=self.work.reused,
+                reused=self.work.sweep.reused,
                 resumed=resumed,
                 widths=widths,
                 workers=workers,

@@ -82,10 +82,15 @@ class Delivery:
         """Deliver now rather than when it is time."""
         self._woken.set()
 
-    def drain(self, patience: float = 10.0, show: Callable[[int], None] = lambda pending: None) -> Drained:
+    def drain(
+        self,
+        patience: float = 10.0,
+        show: Callable[[int], None] = lambda pending: None,
+        must_end: Callable[[], bool] = lambda: False,
+    ) -> Drained:
         """Deliver all that is due; give up after some seconds without any progress, in or before this call.
 
-        Args: show: is told now and then how many rows of the outbox there still are.
+        Args: show: is told now and then how many rows of the outbox there still are. must_end: whether to give up now.
         """
         with closing(Ledger(self.path)) as ledger:
             close_due(ledger, self.sweep)
@@ -100,7 +105,7 @@ class Delivery:
                 if self._steps() != steps or self._opening:
                     steps, since = self._steps(), now
                 failing = self._failing is not None and now - self._failing > patience and self._attempts > 0
-                if failing or now - since > patience:
+                if failing or now - since > patience or must_end():
                     break
             self._quit = True
             self.wake()
