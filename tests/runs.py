@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +33,16 @@ def run(
         [*program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=HANGS
     )
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def hearing_ctrl_c() -> Iterator[None]:
+    """Let commands that start here hear Ctrl-C also where these tests run deaf to it, in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be ignored there
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def surroundings() -> dict[str, str]:

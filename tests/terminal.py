@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.runs import HANGS, surroundings
+from tests.runs import HANGS, hearing_ctrl_c, surroundings
 
 # What a view may send: up, erase a line, colours. All else is a surprise, above all what hides the cursor.
 CONTROL = re.compile(r"\x1b\[(\d*)A|(\x1b\[2K)|(\x1b\[[\d;]*m)|(\r)|(\n)|([^\x00-\x1f\x7f-\x9f]+)|(.)", re.DOTALL)
@@ -78,9 +78,10 @@ def on_terminal(
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     before = termios.tcgetattr(theirs)
     environment = {**surroundings(), "TERM": "xterm-256color", **(variables or {})}
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-    )
+    with hearing_ctrl_c():
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
     terminal, frames, until, cut = Terminal(), [], time.monotonic() + HANGS, b""
     while True:
         over = process.poll() is not None

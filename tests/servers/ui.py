@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.runs import HANGS, surroundings
+from tests.runs import HANGS, hearing_ctrl_c, surroundings
 
 
 @dataclass
@@ -69,8 +69,7 @@ def _alive(pid: int) -> bool:
 @contextmanager
 def running_ui(root: Path, *arguments: str) -> Iterator[RunningUi]:
     """Keep the command running on a root; Ctrl-C reaches it even where these tests run deaf to it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with hearing_ctrl_c():
         process = subprocess.Popen(
             [sys.executable, "-m", "nnexp.ui", "--no-browser", "--root", str(root), *arguments],
             cwd=root.parent,
@@ -79,8 +78,6 @@ def running_ui(root: Path, *arguments: str) -> Iterator[RunningUi]:
             stderr=subprocess.STDOUT,
             text=True,
         )
-    finally:
-        signal.signal(signal.SIGINT, before)
     try:
         yield RunningUi(process, [])
     finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.runs import hearing_ctrl_c
 from tests.tracking.conftest import Recorded, command, environment, nnexp_run
 
 SLOW = (
@@ -31,8 +32,7 @@ TRIALS = 8
 
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start a command in a process group of its own, which Ctrl-C reaches even where these tests run deaf to it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is ignored here would be ignored there
-    try:
+    with hearing_ctrl_c():
         return subprocess.Popen(
             command(root, *arguments),
             cwd=root.parent,
@@ -42,8 +42,6 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
             text=True,
             start_new_session=True,
         )
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def finished_trials(root: Path) -> int:
