@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnexp.errors import ConfigError, NnexpError
+from nnexp.screen import complain
 
 if TYPE_CHECKING:
     from nnexp.conduct import Ran
@@ -47,7 +48,7 @@ def run_hydra(job: Callable[..., Any]) -> None:
     except NnexpError as error:
         _exit(error)
     except KeyboardInterrupt:
-        print("nnexp: interrupted; the same command goes on with what is missing", file=sys.stderr)
+        complain("interrupted; the same command goes on with what is missing")
         sys.exit(130)
     for failure in caught:
         _exit(failure)
@@ -77,5 +78,5 @@ def _explained(error: Exception) -> ConfigError:
 
 
 def _exit(error: NnexpError) -> None:
-    print(f"nnexp: {error}", file=sys.stderr)
+    complain(str(error))
     sys.exit(error.exit_code)

@@ -96,7 +96,8 @@ def _confirm(plan: Plan, settings: RunSettings) -> None:
     if most is None or trials <= most or started.exists():
         return
     told = f"sweep {plan.id} has {trials} trials, more than sweep.confirm_above={most}"
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    programs = settings.screen.mode == "json"  # nobody is there to be asked
+    if programs or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(f"{told}: start it with sweep.confirm_above={trials}, or look with sweep.dry_run=true")
     if not agrees(f"{told}: start it?"):
         raise UsageError(f"{told}; it was not started")

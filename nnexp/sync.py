@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from nnexp.errors import NnexpError, UsageError
+from nnexp.screen import complain, say
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -16,10 +17,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _sync(_parser().parse_args(arguments))
     except NnexpError as error:
-        print(f"nnexp: {error}", file=sys.stderr)
+        complain(str(error))
         code = error.exit_code
     except KeyboardInterrupt:
-        print("nnexp: interrupted; the same command goes on with what is missing", file=sys.stderr)
+        complain("interrupted; the same command goes on with what is missing")
         code = 130
     sys.exit(code)
 
@@ -51,7 +52,8 @@ def _sync(options: argparse.Namespace) -> int:
     with closing(Ledger(root / "ledger.db")) as ledger:
         for each in sync(ledger, root, options.sweeps, uri=options.uri, experiment=options.experiment):
             whole = whole and each.is_whole
-            print(*each.lines(), sep="\n", flush=True)
+            for line in each.lines():
+                say(line)
     return 0 if whole else 1
 
 

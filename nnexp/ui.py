@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nnexp.errors import NnexpError, UsageError
-from nnexp.screen.places import shown_path
+from nnexp.screen import complain, say, shown_path
 
 PORT = 5000  # MLflow's own
 SERVED = ("sqlite", "postgresql", "mysql", "mssql")  # the stores that a server of ours can open
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         look(parser().parse_args(arguments))
     except NnexpError as error:
-        print(f"nnexp: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -58,10 +58,10 @@ def look(options: argparse.Namespace) -> None:
         return
     _check(uri)
     port = _port(options.port)
-    print("starting MLflow's server…", flush=True)
+    say("starting MLflow's server…")
     with serving(uri, port, root / "artifacts") as server:
         _open(server.address, page(server.address, sweep), options)
-        print("Ctrl-C ends it", flush=True)
+        say("Ctrl-C ends it")
         server.wait()
     raise NnexpError("MLflow's server ended by itself")
 
@@ -87,7 +87,7 @@ def _port(given: int | None) -> int:
     if is_free(PORT):
         return PORT
     port = free_port()
-    print(f"port {PORT} is taken, so the UI is on {port}", flush=True)
+    say(f"port {PORT} is taken, so the UI is on {port}")
     return port
 
 
@@ -95,7 +95,7 @@ def _open(server: str, page: str, options: argparse.Namespace) -> None:
     from nnexp.tracking.store import without_credentials
 
     link = f"{without_credentials(server).rstrip('/')}/{page}"
-    print(link, flush=True)
+    say(link)
     if not options.no_browser:
         webbrowser.open(link)
 

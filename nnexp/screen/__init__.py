@@ -2,7 +2,7 @@
 
 from nnexp.screen.dry_run import show_plan
 from nnexp.screen.events import Planned, Result
-from nnexp.screen.lines import agrees, say
+from nnexp.screen.lines import agrees, complain, say
 from nnexp.screen.opening import open_screen
 from nnexp.screen.places import how_to_free, how_to_look, shown_path
 from nnexp.screen.protocol import Screen
@@ -15,6 +15,7 @@ __all__ = [
     "Result",
     "Screen",
     "agrees",
+    "complain",
     "how_to_free",
     "how_to_look",
     "open_screen",

@@ -14,6 +14,11 @@ def say(line: str = "") -> None:
     write(printable(line) + "\n")
 
 
+def complain(text: str) -> None:
+    """Print one line on standard error as nnexp's, its control characters escaped."""
+    print(f"nnexp: {printable(text)}", file=sys.stderr)
+
+
 def write(text: str) -> None:
     """Write a text as it is, at once. Where nobody reads any more (`| head`), go on in silence."""
     try:

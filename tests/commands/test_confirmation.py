@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,13 @@ def test_a_person_who_says_yes_starts_it(
     asked = terminal(monkeypatch, answer)
     _confirm(plan, settings(tmp_path, 2))
     assert asked == [f"sweep {plan.id} has 3 trials, more than sweep.confirm_above=2: start it? [y/N] "]
+
+
+def test_a_program_is_not_asked(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = terminal(monkeypatch, "y")
+    with pytest.raises(UsageError, match="start it with"):
+        _confirm(plan, replace(settings(tmp_path, 2), screen=Screen(mode="json")))
+    assert asked == []
 
 
 @pytest.mark.parametrize("answer", ["", "n", "what?", None])

@@ -87,6 +87,18 @@ def test_a_dry_run_for_programs_is_one_event(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("optimizer=\x1b]0;x\x07",), ("+\x1b]0;x\x07=1",), ("seed=\x1b[2J",), ("dataset.noise=\x1b[2J", "dataset=moons")],
+)
+def test_what_is_wrong_is_said_in_one_line_that_acts_on_nothing(tmp_path: Path, words: tuple[str, ...]) -> None:
+    ended = run(*words, folder=tmp_path)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert ended.err.startswith("nnexp: ")
+    assert ended.err.removesuffix("\n").isprintable()
+    assert r"\x1b" in ended.err
+
+
 def test_a_sweep_on_a_terminal_has_a_view_and_leaves_it_clean(tmp_path: Path) -> None:
     seen = on_terminal([*RUN, *SWEEP], tmp_path)
     assert seen.code == 0
