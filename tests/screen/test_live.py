@@ -31,7 +31,7 @@ from pathlib import Path
 from nnexp.config.build import Screen
 from nnexp.screen import open_screen
 from tests.screen.told import *
-with open_screen(Screen()) as screen:
+with open_screen(Screen(every=1e-9)) as screen:
     screen.planned(PLANNED)
     screen.show(progress(seconds=5.0))
     time.sleep(1.2)
@@ -67,6 +67,12 @@ def test_a_terminal_shows_a_view_that_is_gone_at_the_end(seen: Seen) -> None:
     assert lines[at + 1 : at + 4] == [SHOWN, "from somewhere else", ""]
     assert lines[at + 4].startswith("2 configurations, best val/acc_best first")
     assert not [line for line in lines if line.startswith(("  work", "  best"))]
+
+
+def test_the_end_is_said_in_place_of_the_view(seen: Seen) -> None:
+    ends = [frame for frame in seen.frames if "2 configurations, best" in frame]
+    assert ends
+    assert not [frame for frame in ends if "\n  work" in frame]
 
 
 def test_a_terminal_shows_what_is_still_to_be_delivered(seen: Seen) -> None:
@@ -114,6 +120,10 @@ def test_a_dumb_terminal_gets_lines(tmp_path: Path) -> None:
     seen = watched(tmp_path, variables={"PYTHONPATH": str(ROOT), "TERM": "dumb"})
     assert seen.code == 0
     assert not [frame for frame in seen.frames if "  work" in frame]
+    assert (
+        "  3 of 8 trials done (1 diverged, 1 failed), 3 running, 25% of the work, 100 epochs/s; best "
+        in seen.terminal.text
+    )
 
 
 @pytest.mark.parametrize("columns", [30, 60, 100])
@@ -139,11 +149,11 @@ def test_a_view_of_nothing_yet_is_short() -> None:
 def test_nobody_has_to_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    unread = os.fdopen(writing, "w")
+    unread = os.fdopen(writing, "w", buffering=1)
     monkeypatch.setattr(sys, "stdout", unread)
     with Live() as screen:
-        screen.planned(PLANNED)
         screen.show(progress())
+        screen.planned(PLANNED)
         screen.note(EVIL)
         screen.failed(FAILURE)
         screen.result(outcome(tmp_path))
