@@ -345,11 +345,18 @@ class Ledger:
 
     def delivered(self, sweep: str, key: str, delivered: Delivered, version: int | None = None) -> None:
         """Note what MLflow has; what was sent of a version of the outbox leaves it, unless there is a newer one."""
-        row = {"sweep": sweep, "key": key, **asdict(delivered), "aggregated": int(delivered.aggregated)}
+        self.all_delivered(sweep, [(key, delivered, version)])
+
+    def all_delivered(self, sweep: str, notes: Sequence[tuple[str, Delivered, int | None]]) -> None:
+        """Note what MLflow has, of many at once: keys, each with what there is and the version that was sent."""
+        rows = [
+            {"sweep": sweep, "key": key, **asdict(each), "aggregated": int(each.aggregated)} for key, each, _ in notes
+        ]
         with self._file.transaction() as cursor:
-            self._file.put(cursor, DELIVERY, [row])
-            if version is not None:
-                self._file.delete(cursor, OUTBOX, {"sweep": sweep, "key": key, "version": version})
+            self._file.put(cursor, DELIVERY, rows)
+            for key, _, version in notes:
+                if version is not None:
+                    self._file.delete(cursor, OUTBOX, {"sweep": sweep, "key": key, "version": version})
 
     def nothing_due(self, sweep: str, key: str, version: int) -> None:
         """Take a version out of the outbox of which there is nothing to tell MLflow."""

@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from nnexp.errors import TrackingError
@@ -125,6 +126,7 @@ def _part(encoded: str) -> str:
     return _WRITTEN.sub(lambda found: chr(int(found[1], 16)) if found[1] else "", encoded)
 
 
+@lru_cache(maxsize=4096)
 def name_of(name: str) -> str:
     """Return a metric's or tag's name as MLflow takes it: slashes stay where they divide."""
     encoded = _encode(name, _REFUSED)

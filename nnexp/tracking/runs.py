@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,24 @@ class Runs:
         self._unsure: dict[str, float] = {}  # when the making of a run failed: it may have been made all the same
         self.there: dict[str, KnownRun] = {}
         self.there = self._look(mine)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Write what is told within at once, where the store can: all of it, or nothing if anything is raised."""
+        return self._writer.together()
+
+    @contextmanager
+    def wholly(self, key: str) -> Iterator[None]:
+        """Let a failure undo what is told of a key within, where the store can: its run is looked for again then."""
+        try:
+            with self._writer.together():
+                yield
+        except Exception:
+            if self._writer.transactional:
+                for each in (key, OWN_RUN):  # the sweep's run may have been made within
+                    run = self.there.pop(each, None)
+                    self._told.pop("" if run is None else run.id, None)
+                    self._unsure[each] = time.monotonic()
+            raise
 
     def find(self, key: str) -> KnownRun | None:
         """Return the run of a key. One that may have been made, although no answer said so, is looked for."""
@@ -139,9 +158,9 @@ class Runs:
         """Close the store."""
         self._writer.close()
 
-    def settle(self, run: KnownRun) -> None:
+    def settle(self, run: str) -> None:
         """Forget what a run was told: the ledger knows it now."""
-        self._told.pop(run.id, None)
+        self._told.pop(run, None)
 
     def check(self) -> None:
         """Raise GoneError if the store's file is not the one that was opened: what is written would go nowhere."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from nnexp.tracking.entries import WHOLE, milliseconds, params, points, points_o
 from nnexp.tracking.runs import OVER, KnownRun, Runs
 from nnexp.tracking.store import Store
 from nnexp.tracking.writer import GoneError, Point
+
+TOGETHER_SECONDS = 0.5  # how long a store is written without letting others write
 
 
 class Tracker:
@@ -44,6 +47,7 @@ class Tracker:
         for trial in self._planned.values():
             self._repeats.setdefault(trial.configuration, []).append(trial)
         self._colours = appearance.colours(self._repeats)
+        self._to_note: list[tuple[str, Delivered, int | None]] = []  # what the ledger is to know of
         self._failures: Counter[str] = Counter()  # by key: what fails goes last the next time
         self.single = bool(found.settings.get("single"))
         self._tags = contents.circumstances(self._environment())
@@ -62,21 +66,49 @@ class Tracker:
         self.runs.check()
         self._rows: dict[str, tuple[Row | None, float, int]] = {}
         due = self.ledger.outbox(self.sweep.id)
-        for key in sorted(due, key=lambda key: self._failures[key]):
-            self.runs.version = due[key]
-            try:
-                if key == OWN_RUN:
-                    self._deliver_sweep(due[key], over=over)
-                else:
-                    self._deliver_trial(key, due[key])
-            except GoneError:
-                raise
-            except Exception:
-                self._failures[key] += 1
-                raise
-            self.runs.steps += 1
-            self._failures.pop(key, None)
+        waiting = deque(sorted(due, key=lambda key: self._failures[key]))
+        while waiting:
+            self._deliver_some(waiting, due, over=over)
         self.runs.remove_late(at_once=over)
+
+    def _deliver_some(self, waiting: deque[str], due: Mapping[str, int], *, over: bool) -> None:
+        """Deliver what can be in half a second, at once where the store can, and note it in the ledger."""
+        self._to_note, failure = [], None
+        until = time.monotonic() + TOGETHER_SECONDS
+        try:
+            with self.runs.together():
+                while waiting and failure is None and time.monotonic() < until:
+                    key = waiting.popleft()
+                    failure = self._failure(key, due[key], over=over)
+        except GoneError:
+            raise
+        except Exception as error:
+            raise GoneError(f"MLflow's store {self.store.address} has not taken what it was told: {error}") from error
+        if self._to_note:
+            self.ledger.all_delivered(self.sweep.id, self._to_note)
+            for key, delivered, _ in self._to_note:
+                self._delivered[key] = delivered
+                self.runs.settle(delivered.run)
+        if failure is not None:
+            raise failure
+
+    def _failure(self, key: str, version: int, *, over: bool) -> Exception | None:
+        """Deliver what is due of a key; return why it failed, if it did."""
+        self.runs.version = version
+        try:
+            with self.runs.wholly(key):
+                if key == OWN_RUN:
+                    self._deliver_sweep(version, over=over)
+                else:
+                    self._deliver_trial(key, version)
+        except GoneError:
+            raise
+        except Exception as error:
+            self._failures[key] += 1
+            return error
+        self.runs.steps += 1
+        self._failures.pop(key, None)
+        return None
 
     # trials
 
@@ -205,9 +237,7 @@ class Tracker:
         epoch = history.epochs[-1] if history.epochs else before.epoch if before and before.run == run.id else 0
         complete = self._rows.get(self._planned[key].configuration, (None,))[0] is not None
         now = Delivered(str(self.store), run.id, standing.generation, epoch, standing.state, complete)
-        self.ledger.delivered(self.sweep.id, key, now, version)
-        self._delivered[key] = now
-        self.runs.settle(run)
+        self._to_note.append((key, now, version))
         self.count += 1
 
     # the sweep's own run
@@ -228,9 +258,7 @@ class Tracker:
         else:
             self._close(run, standings, state)
         now = Delivered(str(self.store), run.id, state=state)
-        self.ledger.delivered(self.sweep.id, OWN_RUN, now, version)
-        self._delivered[OWN_RUN] = now
-        self.runs.settle(run)
+        self._to_note.append((OWN_RUN, now, version))
 
     def _close(self, run: KnownRun, standings: Mapping[str, Standing], state: str) -> None:
         """Tell the sweep's run what came out, and end it."""
