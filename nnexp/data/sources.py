@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.component import Component, table
+from nnexp.data.bundled import read_bundled
 from nnexp.errors import require
 from nnexp.randomness import Purpose, stream
 
@@ -71,14 +72,6 @@ class Source(Component):
         """Return the examples."""
 
 
-def _bundled(loader: str) -> Examples:
-    from sklearn import datasets
-
-    X, y = getattr(datasets, loader)(return_X_y=True)
-    values = np.asarray(y, np.float64) if np.asarray(y).dtype.kind == "f" else np.asarray(y, np.intp)
-    return Examples(np.ascontiguousarray(X, np.float64), values)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Digits(Source):
     """1,797 handwritten digits of 8 x 8 grey values, 10 classes. Source: UCI, Alpaydin & Kaynak 1998."""
@@ -87,7 +80,7 @@ class Digits(Source):
     class_count: ClassVar[int | None] = 10
 
     def load(self) -> Examples:
-        return _bundled("load_digits")
+        return Examples(*read_bundled("load_digits"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +91,7 @@ class Iris(Source):
     class_count: ClassVar[int | None] = 3
 
     def load(self) -> Examples:
-        return _bundled("load_iris")
+        return Examples(*read_bundled("load_iris"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +102,7 @@ class Wine(Source):
     class_count: ClassVar[int | None] = 3
 
     def load(self) -> Examples:
-        return _bundled("load_wine")
+        return Examples(*read_bundled("load_wine"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +113,7 @@ class BreastCancer(Source):
     class_count: ClassVar[int | None] = 2
 
     def load(self) -> Examples:
-        return _bundled("load_breast_cancer")
+        return Examples(*read_bundled("load_breast_cancer"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +124,7 @@ class Diabetes(Source):
     class_count: ClassVar[int | None] = None
 
     def load(self) -> Examples:
-        return _bundled("load_diabetes")
+        return Examples(*read_bundled("load_diabetes"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +139,7 @@ class Linnerud(Source):
         return 3
 
     def load(self) -> Examples:
-        return _bundled("load_linnerud")
+        return Examples(*read_bundled("load_linnerud"))
 
 
 @dataclass(frozen=True, kw_only=True)
