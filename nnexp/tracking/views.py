@@ -123,8 +123,8 @@ def _view_state(place: Place, objective: Objective, params: Sequence[str]) -> di
     mean, deviation = (f"agg/{best.replace('/', '_')}_{kind}" for kind in ("mean", "std"))
     tested = f"test/{objective.metric.partition('/')[2]}"
     metrics = [mean, deviation, "agg/n", best, tested, "epoch_best"]
-    selected = [*(f"params.`{name}`" for name in params), *(f"metrics.`{name}`" for name in metrics)]
-    widths = {"attributes.`Run Name`": 260, **dict.fromkeys(selected, 130)}
+    selected = [*(f"metrics.`{name}`" for name in metrics), *(f"params.`{name}`" for name in params)]
+    widths = {"attributes.`Run Name`": 260, **dict.fromkeys(selected, 120)}
     curves = dict.fromkeys([objective.metric, "train/cost", "val/loss"])
     choices = [name for name in params if name != SEED]
     return {

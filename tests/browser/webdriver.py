@@ -21,7 +21,7 @@ from urllib.request import Request, urlopen
 from tests.servers.mlflow_server import free_port
 
 HANGS = 120.0
-PATIENCE = 60.0  # seconds for a page to show something, however busy the machine
+PATIENCE = 120.0  # seconds for a page to show something, however busy the machine
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to an element
 
 # Nothing but the page under test: no sandbox (root has none), no updates, no sync, no first-run pages.
@@ -64,21 +64,13 @@ class Element:
         """What it reads as."""
         return str(self.browser.call("GET", f"/element/{self.id}/text"))
 
-    def attribute(self, name: str) -> str:
-        """Return an attribute, empty if it has none."""
-        return str(self.browser.call("GET", f"/element/{self.id}/attribute/{name}") or "")
-
-    def style(self, name: str) -> str:
-        """Return a property of its style, as computed."""
-        return str(self.browser.call("GET", f"/element/{self.id}/css/{name}"))
+    def property(self, name: str) -> str:
+        """Return a property, as the whole address of a link."""
+        return str(self.browser.call("GET", f"/element/{self.id}/property/{name}"))
 
     def click(self) -> None:
         """Click in its middle."""
         self.browser.call("POST", f"/element/{self.id}/click", {})
-
-    def type(self, text: str) -> None:
-        """Type into it."""
-        self.browser.call("POST", f"/element/{self.id}/value", {"text": text})
 
 
 @dataclass(frozen=True)
@@ -92,8 +84,9 @@ class Browser:
         return _request(method, f"{self.session}{path}", body)
 
     def open(self, url: str) -> None:
-        """Go to a page."""
-        self.call("POST", "/url", {"url": url})
+        """Go to a page, loading it anew also where only what follows the # differs."""
+        for each in ("about:blank", url):
+            self.call("POST", "/url", {"url": each})
 
     @property
     def url(self) -> str:
@@ -113,12 +106,13 @@ class Browser:
         """Run JavaScript in the page and return what it returns."""
         return self.call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
-    def until(self, what: str, look: Callable[[], Found | None]) -> Found:
-        """Look again and again until something is there, and return it. what: for the error."""
+    def until(self, what: str, look: Callable[[], Found | None], holds: Callable[[Found], object] = bool) -> Found:
+        """Look again and again until what is found holds, and return it. what: for the error."""
         end, error = time.monotonic() + PATIENCE, ""
         while time.monotonic() < end:
             try:
-                if found := look():
+                found = look()
+                if found is not None and holds(found):
                     return found
             except WebDriverError as failed:  # as when the page draws an element anew between two calls
                 error = f" ({failed})"

@@ -25,17 +25,13 @@ def test_the_view_has_the_name_of_the_sweep_and_the_key_that_links_use() -> None
     assert (kept["name"], kept["createdAt"], kept["updatedAt"]) == ("mine", 1500, 1500)
 
 
-def test_the_view_shows_what_differs_then_what_came_out_best_configuration_first() -> None:
+def test_the_view_shows_what_came_out_then_what_differs_best_configuration_first() -> None:
     found = state()
     assert found["searchFilter"] == PLACE.trials
     assert (found["orderByKey"], found["orderByAsc"]) == ("metrics.`agg/val_acc_best_mean`", False)
-    assert found["selectedColumns"][:4] == [
-        "params.`optimizer.name`",
-        "params.`l2.strength`",
-        "params.`seed`",
-        "metrics.`agg/val_acc_best_mean`",
-    ]
+    assert found["selectedColumns"][0] == "metrics.`agg/val_acc_best_mean`"
     assert "metrics.`test/acc`" in found["selectedColumns"]
+    assert found["selectedColumns"][-3:] == ["params.`optimizer.name`", "params.`l2.strength`", "params.`seed`"]
     assert found["columnOrder"][1:] == found["selectedColumns"]
     assert {*found["columnWidths"]} == {*found["columnOrder"]}
 
@@ -63,7 +59,9 @@ def test_a_view_of_endless_names_fits_its_tag() -> None:
     axes = {f"group.{number}{'x' * 900}": ["1", "2"] for number in range(60)}
     _, value = view(PLACE, "n" * 900, Objective(), axes, 1.5)
     assert len(value) <= VIEW
-    assert json.loads(json.loads(value)["state"])["selectedColumns"][0].startswith("params.`group.0xxx")
+    assert any(
+        each.startswith("params.`group.0x") for each in json.loads(json.loads(value)["state"])["selectedColumns"]
+    )
 
 
 def test_only_the_oldest_views_of_sweeps_are_dropped() -> None:
