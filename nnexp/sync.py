@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--root", default="runs", help="the folder where the ledger is (default: %(default)s)")
     parser.add_argument("--uri", help="MLflow's tracking URI, instead of the one that a sweep was tracked in")
     parser.add_argument("--experiment", help="MLflow's experiment, instead of the one that a sweep was tracked in")
+    parser.add_argument("--verify", action="store_true", help="compare everything with MLflow, and mend what differs")
     return parser
 
 
@@ -50,7 +51,8 @@ def _sync(options: argparse.Namespace) -> int:
         raise UsageError(f"there is no ledger in {root}: --root is the folder where nnexp-run has written")
     whole = True
     with closing(Ledger(root / "ledger.db")) as ledger:
-        for each in sync(ledger, root, options.sweeps, uri=options.uri, experiment=options.experiment):
+        told = {"uri": options.uri, "experiment": options.experiment, "verifying": options.verify}
+        for each in sync(ledger, root, options.sweeps, **told):
             whole = whole and each.is_whole
             for line in each.lines():
                 say(line)

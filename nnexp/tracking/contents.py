@@ -57,7 +57,7 @@ def state_tags(standing: Standing) -> dict[str, str]:
 
 def sweep_tags(sweep: PlannedSweep) -> dict[str, str]:
     """Return the tags of a sweep's own run."""
-    return {"nnexp.kind": "sweep", "nnexp.key": sweep.hash, "nnexp.code": sweep.code, **_common(sweep)}
+    return {"nnexp.kind": "sweep", "nnexp.key": sweep.hash, **_common(sweep)}
 
 
 def _common(sweep: PlannedSweep) -> dict[str, str]:
@@ -128,6 +128,7 @@ def codes_note(counts: Mapping[str, int]) -> str:
     return f"\nResults are from {len(counts)} versions of nnexp's own code: {told}.\n"
 
 
-def dataset_source(about: Mapping[str, Any]) -> str:
-    """Return what MLflow keeps of a data set: its settings, and its whole digest."""
-    return json.dumps({**about["config"]["dataset"], "sha256": about["data"]})
+def dataset(about: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return name, digest and source of a trial's data set; the source has its settings and the whole digest."""
+    settings = about["config"]["dataset"]
+    return settings["name"], about["data"], json.dumps({**settings, "sha256": about["data"]})

@@ -127,7 +127,7 @@ class Delivery:
         return Drained(
             pending,
             (self._error or "it takes too long") if pending else None,
-            sum(each.count for each in trackers),
+            self._count(),
             self._seconds,
             self._opening_seconds,
             trackers[-1].runs.experiment_id if trackers else None,
@@ -136,6 +136,9 @@ class Delivery:
 
     def _trackers(self) -> list[Tracker]:
         return [*self._before, *([] if self._tracker is None else [self._tracker])]
+
+    def _count(self) -> int:
+        return sum(each.count for each in self._trackers())
 
     def _steps(self) -> int:
         return sum(each.runs.steps for each in self._trackers())
@@ -152,7 +155,7 @@ class Delivery:
                 import_mlflow()
             self._imported = True
             while not self._quit:
-                over, began = self._over, time.perf_counter()
+                over, began, count = self._over, time.perf_counter(), self._count()
                 try:
                     self._deliver(ledger, over=over)
                     took, self._error, self._failing = time.perf_counter() - began, None, None
@@ -162,7 +165,8 @@ class Delivery:
                         break
                 except Exception as error:
                     self._error = one_line(error, self.store.uri)
-                    self._failing = self._failing or time.monotonic()
+                    if self._failing is None or self._count() != count:
+                        self._failing = time.monotonic()
                     pause = min(max(2 * pause, 0.5), 1.0 if self._over else LONGEST_PAUSE)
                 self._attempts += over
                 self._woken.wait(pause)

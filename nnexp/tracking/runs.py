@@ -53,6 +53,7 @@ class Runs:
         self.version = 0  # of the outbox that is being delivered
         self._told: dict[str, set[tuple[int, str]]] = {}  # what runs were told that the ledger does not know of yet
         self._unsure: dict[str, float] = {}  # when the making of a run failed: it may have been made all the same
+        self.surplus: list[str] = []  # keys of runs that were there more than once
         self.there: dict[str, KnownRun] = {}
         self.there = self._look(mine)
 
@@ -212,6 +213,7 @@ class Runs:
             kept[each] = known or _known(first, int(first.tags.get("nnexp.generation", 0)))
             for surplus in runs:
                 if surplus is not first:
+                    self.surplus.append(each)
                     self._patiently(lambda surplus=surplus: self._writer.delete(surplus.id))  # type: ignore[misc]
         return kept
 

@@ -7,33 +7,52 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnexp.errors import UsageError
+from nnexp.errors import TrackingError, UsageError
 from nnexp.sweeps.holding import holding
 from nnexp.sweeps.ledger import Ledger, PlannedSweep
 from nnexp.tracking.delivery import Delivery, Drained, close_due, reconcile
-from nnexp.tracking.store import Store, store_uri, without_credentials
+from nnexp.tracking.store import Store, one_line, store_uri, without_credentials
+from nnexp.tracking.verify import verify
 
 EVERY = 1.0  # seconds between attempts
 
 
 @dataclass(frozen=True)
+class Verified:
+    """What a comparison with MLflow found. differences: a line each. left: those that could not be mended."""
+
+    differences: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.left:
+            return f"{len(self.left)} of {len(self.differences)} differences could not be mended"
+        return f"{len(self.differences)} differences mended" if self.differences else "MLflow has all of it"
+
+
+@dataclass(frozen=True)
 class Synced:
-    """What became of a sweep. left: who works on it, if somebody does. drained: None if nothing was delivered."""
+    """What became of a sweep. left: who works on it, if somebody does. drained: None if nothing was delivered.
+    verified: None if it was not compared."""
 
     sweep: str
     store: Store
     pending: int
     left: str | None = None
     drained: Drained | None = None
+    verified: Verified | None = None
 
     @property
     def is_whole(self) -> bool:
         """Whether MLflow has all of it."""
-        return not self.pending
+        return not self.pending and not (self.verified is not None and self.verified.left)
 
     def lines(self) -> Iterator[str]:
         """Yield what to say of it."""
-        yield from (f"{self.sweep}: {line}" for line in (self.drained.notes if self.drained is not None else ()))
+        notes = () if self.drained is None else self.drained.notes
+        differences = () if self.verified is None else self.verified.differences
+        left = () if self.verified is None else [f"{line}: not mended" for line in self.verified.left]
+        yield from (f"{self.sweep}: {line}" for line in (*notes, *differences, *left))
         yield f"{self.sweep}: {self._said()}"
 
     def _said(self) -> str:
@@ -42,6 +61,8 @@ class Synced:
         if self.pending:
             why = self.drained.error if self.drained is not None else "its store could not be reached just now"
             return f"{self.pending} pending: {why}"
+        if self.verified is not None:
+            return str(self.verified)
         if self.drained is None:
             return "nothing to deliver"
         return f"delivered to {self.store.address} (trials told: {self.drained.count})"
@@ -54,12 +75,14 @@ def sync(
     *,
     uri: str | None = None,
     experiment: str | None = None,
+    verifying: bool = False,
     patience: float = 10.0,
 ) -> Iterator[Synced]:
     """Deliver what is due of some sweeps of a ledger, or of all, one after another.
 
     Args: names: ids of sweeps, or names, which are their latest. uri, experiment: others than those recorded.
-    patience: seconds that a store is given to answer.
+    verifying: compare everything with MLflow, and mend what differs. patience: seconds without any progress after which
+    a store is given up.
     Raises: UsageError if there is no such sweep.
     """
     chosen = choose(ledger.sweeps(), names)
@@ -68,9 +91,9 @@ def sync(
     for sweep in chosen:
         store = store_of(sweep, root, uri, experiment)
         if store in unreachable:
-            yield Synced(sweep.id, store, ledger.pending(sweep.id))
+            yield Synced(sweep.id, store, max(ledger.pending(sweep.id), int(verifying)))
             continue
-        found = _sync(ledger, sweep, store, patience)
+        found = _sync(ledger, sweep, store, patience, verifying=verifying)
         if found.drained is not None and found.drained.experiment_id is None:
             unreachable.add(store)
         yield found
@@ -99,7 +122,8 @@ def store_of(sweep: PlannedSweep, root: Path, uri: str | None = None, experiment
     return Store(place, experiment or str(sweep.settings.get("experiment", "nnexp")), root)
 
 
-def _sync(ledger: Ledger, sweep: PlannedSweep, store: Store, patience: float) -> Synced:
+def _sync(ledger: Ledger, sweep: PlannedSweep, store: Store, patience: float, *, verifying: bool) -> Synced:
+    drained = verified = left = None
     try:
         with holding(store.root / "sweeps" / sweep.id, sweep.id):
             close_due(ledger, sweep.id)
@@ -107,9 +131,31 @@ def _sync(ledger: Ledger, sweep: PlannedSweep, store: Store, patience: float) ->
             if elsewhere:
                 ledger.deliver_again(sweep.id, elsewhere)
             drained = _drain(ledger, sweep, store, patience) if ledger.pending(sweep.id) else None
-            return Synced(sweep.id, store, ledger.pending(sweep.id), None, drained)
+            if verifying and not ledger.pending(sweep.id):
+                verified, drained = _verify(ledger, sweep, store, patience)
     except UsageError as error:  # somebody works on it
-        return Synced(sweep.id, store, ledger.pending(sweep.id), str(error))
+        left = str(error)
+    return Synced(sweep.id, store, ledger.pending(sweep.id), left, drained, verified)
+
+
+def _verify(
+    ledger: Ledger, sweep: PlannedSweep, store: Store, patience: float
+) -> tuple[Verified | None, Drained | None]:
+    """Compare a sweep with MLflow, mend what differs, and compare again."""
+    drained = None
+    try:
+        found = verify(ledger, sweep.id, store)
+        if not found:
+            return Verified(), None
+        drained = _drain(ledger, sweep, store, patience)
+        left = [] if drained.pending else verify(ledger, sweep.id, store, mending=False)
+        return Verified(tuple(each.line for each in found), tuple(each.line for each in left)), drained
+    except TrackingError:
+        raise
+    except Exception as error:  # of MLflow, of its artifacts' store
+        raise TrackingError(
+            f"{sweep.id} cannot be compared with {store.address}: {one_line(error, store.uri)}"
+        ) from None
 
 
 def _drain(ledger: Ledger, sweep: PlannedSweep, store: Store, patience: float) -> Drained:
