@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnexp.errors import NnexpError, TrackingError, UsageError
+from nnexp.screen import agrees, complain, how_to_free, say
 
 if TYPE_CHECKING:
     from nnexp.sweeps.ledger import Ledger
@@ -22,10 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         _with_ledger(Path(options.root).resolve(), options)
     except NnexpError as error:
-        print(f"nnexp: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("nnexp: interrupted; the same command goes on with what is left", file=sys.stderr)
+        complain("interrupted; the same command goes on with what is left")
         sys.exit(130)
 
 
@@ -75,11 +76,11 @@ def _list(ledger: Ledger, root: Path, options: argparse.Namespace) -> None:
     if sweeps:
         show_sweeps([survey(ledger, root / "sweeps", each) for each in sweeps])
     else:
-        print(f"there are no sweeps in {root}")
+        say(f"there are no sweeps in {root}")
     for id in ledger.damaged_sweeps():
-        print(f"{id}: its row in the ledger is damaged; the command that trains it mends it")
+        say(f"{id}: its row in the ledger is damaged; the command that trains it mends it")
     for id in leftovers(ledger, root / "sweeps"):
-        print(f"{id} is not in the ledger, but has a folder: nnexp-sweeps delete {id} deletes it")
+        say(f"{id} is not in the ledger, but has a folder: nnexp-sweeps delete {id} deletes it")
 
 
 def _show(ledger: Ledger, root: Path, options: argparse.Namespace) -> None:
@@ -102,7 +103,8 @@ def _delete(ledger: Ledger, root: Path, options: argparse.Namespace) -> None:
     folder = root / "sweeps" / id
     lines = disk_lines(disk(folder), folder, ledger.size(id))
     with holding(folder, id):
-        print("\n".join(lines))
+        for line in lines:
+            say(line)
         _ask(f"delete sweep {id}", options)
         if not options.local:
             _delete_in_mlflow(ledger, id, root, options.uri)
@@ -110,7 +112,7 @@ def _delete(ledger: Ledger, root: Path, options: argparse.Namespace) -> None:
         ledger.delete(id)
         hidden = _hidden(folder)
     shutil.rmtree(hidden)
-    print(f"deleted {id}")
+    say(f"deleted {id}")
 
 
 def _id(ledger: Ledger, root: Path, name: str) -> str:
@@ -130,8 +132,6 @@ def _id(ledger: Ledger, root: Path, name: str) -> str:
 
 
 def _ask(what: str, options: argparse.Namespace) -> None:
-    from nnexp.screen import agrees
-
     where = "here, not in MLflow" if options.local else "here and in MLflow"
     if options.yes:
         return
@@ -143,7 +143,6 @@ def _ask(what: str, options: argparse.Namespace) -> None:
 
 def _delete_in_mlflow(ledger: Ledger, id: str, root: Path, uri: str | None) -> None:
     """Delete a sweep's runs wherever it is tracked, or none if one of the stores cannot be used."""
-    from nnexp.screen import how_to_free
     from nnexp.sweeps.database import DamageError
     from nnexp.tracking.deleting import find_runs, stores_of
 
@@ -156,7 +155,7 @@ def _delete_in_mlflow(ledger: Ledger, id: str, root: Path, uri: str | None) -> N
         each.delete()
         if each.runs:
             free = how_to_free(each.store.address)
-            print(f"{len(each.runs):,} runs deleted in {each.store}; `{free}` frees them for good")
+            say(f"{len(each.runs):,} runs deleted in {each.store}; `{free}` frees them for good")
 
 
 def _hidden(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,13 @@ def test_a_line_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     say("a\nb")
     say()
     assert capsys.readouterr().out == "a\\nb\n\n"
+
+
+def test_nothing_prints_but_through_lines_that_are_escaped() -> None:
+    calls = [
+        (path.name, node.lineno)
+        for path in (ROOT / "nnexp").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert [name for name, _ in calls] == ["lines.py"], calls
