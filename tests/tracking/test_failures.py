@@ -121,7 +121,7 @@ def children(pid: int) -> list[int]:
 def workers(pid: int) -> list[int]:
     """Return the workers of a command, without what Python starts beside them."""
     found = [(child, Path(f"/proc/{child}/cmdline")) for child in children(pid)]
-    return [child for child, words in found if words.exists() and b"spawn_main" in words.read_bytes()]
+    return [child for child, words in found if words.exists() and b"sys.path[:]" in words.read_bytes()]
 
 
 def alive(pid: int) -> bool:
