@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -171,17 +171,16 @@ class Case:
         except Exception:  # a damaged file may raise anything
             return None
 
-    def check(self, *, patience: float = 6.0, failed: Collection[str] = ()) -> Findings:
-        """Let the checker look, and keep what it says."""
+    def check(self, *, patience: float = 6.0, witnessed: bool = True) -> Findings:
+        """Let the checker look, and keep what it says. witnessed: at the epochs that were trained, too."""
         findings = check(
             self.where,
             self.control,
             before=self.before,
             again_at=self.again_at,
-            seen=self.seen,
+            seen=self.seen if witnessed else (),
             interrupted=self.interrupted,
             patience=patience,
-            failed=failed,
         )
         self.problems += findings.problems
         self.figures["wasted_epochs"] = findings.wasted_epochs

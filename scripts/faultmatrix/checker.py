@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,13 +91,11 @@ def check(
     seen: Sequence[Seen] = (),
     interrupted: Sequence[float] = (),
     patience: float = 6.0,
-    failed: Collection[str] = (),
 ) -> Findings:
     """Return what is wrong after a sweep has come to its end.
 
     Args: before: the ledger when the last command began. again_at: when that was. seen: epochs as they were trained.
     interrupted: when it was interrupted. patience: how many seconds of training an interruption may cost a trial.
-    failed: trials that may fail.
     """
     found = Findings()
     try:
@@ -114,23 +112,21 @@ def check(
         return found
     (sweep,) = ids
     trials, folder = ledger.of(sweep), place.root / "sweeps" / sweep
-    _check_results(found, trials, folder, control, failed)
+    _check_results(found, trials, folder, control)
     _check_store(found, ledger, trials, sweep, place, folder)
     _check_training(found, trials, control, before, again_at, seen, sweep)
     _check_waste(found, seen, interrupted, patience)
     return found
 
 
-def _check_results(
-    found: Findings, trials: Mapping[str, Trial], folder: Path, control: Control, failed: Collection[str]
-) -> None:
+def _check_results(found: Findings, trials: Mapping[str, Trial], folder: Path, control: Control) -> None:
     for key in control.table:
         if not trials[key].ended:
             found.lost += 1
             found.lines.append(f"lost: {trials[key].label} is {trials[key].state}")
     table = results.table_of(trials, folder)
     for key, outcome in control.table.items():
-        if key not in failed and table[key] != outcome:
+        if table[key] != outcome:
             found.equal = False
             differ = [name for name in outcome if table[key][name] != outcome[name]]
             found.lines.append(f"differs: {trials[key].label} in {', '.join(differ)}{_difference(table[key], outcome)}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nnexp.data.sources import Examples, Source
 from nnexp.training.metrics import Direction
-from nnexp.training.stopping import EarlyStopping, Memory, Patience
+from nnexp.training.stopping import Memory, Patience
 
 WITNESS = "NNEXP_FAULTS_WITNESS"  # names the file that epochs are told to
 FILE = "NNEXP_FAULTS_DATA"  # names the file that examples come from
@@ -39,7 +39,7 @@ class Witness(Patience):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Poison(EarlyStopping):
+class Poison(Patience):
     """Training that ends its worker, hangs, fills the memory or raises, after so many epochs.
 
     Args: way: abort, hang, memory or raise. after: recorded epochs that go well.

@@ -60,7 +60,7 @@ def away_at_start(case: Case) -> None:
         case.injections += 1
         began = time.time()
         ended = case.end(case.start())
-        case.expect(ended, 0, says="nnexp.sync")
+        case.expect(ended, 0, says="nnexp-sync")
         late = min((each.time for each in case.seen), default=began + ended.seconds) - began - case.control.first_epoch
         case.figure({"first_epoch_later_by": late})
         if late > FIRST_EPOCH_SECONDS:
@@ -123,7 +123,7 @@ def _goes_wrong(case: Case, blow: Callable[[Proxy], None]) -> None:
         case.strike(command, case.instant() * 0.8, lambda _: blow(proxy))
         ended = case.end(command)
         over = time.time()
-        case.expect(ended, 0, says="nnexp.sync")
+        case.expect(ended, 0, says="nnexp-sync")
         delay = over - max((each.time for each in case.seen), default=over)
         case.figure({"exit_delay": delay})
         if delay > EXIT_SECONDS * 1.5:

@@ -57,24 +57,22 @@ def _expect_last(case: Case, diverged: list[Trial]) -> None:
 
 
 def harms(case: Case) -> None:
-    """A thirteenth trial aborts, hangs, fills the memory or raises in its worker."""
+    """A thirteenth trial aborts, hangs, fills the memory or raises in its worker; the same command changes nothing."""
     way = WAYS[case.seed % len(WAYS)]
-    poison = f'{{architecture.hidden: "[64,64]", early_stopping: poison, early_stopping.way: "{way}"}}'
+    after = case.random.randint(1, 30)
+    poison = f'{{architecture.hidden: "[64,64]", early_stopping: poison, early_stopping.way: "{way}"'
+    poison += f', early_stopping.after: "{after}"}}'
     union = next(each for each in case.workload.overrides if each.startswith("sweep.union="))
-    command = case.start(f"{union[:-1]}, {poison}]", *_limits(way), "executor.max_retries=1")
+    arguments = (f"{union[:-1]}, {poison}]", *_limits(way))
     case.injections += 1
-    ended = case.end(command)
-    case.expect(ended, 1)
+    case.expect(case.end(case.start(*arguments)), 1)
+    case.again(*arguments, code=1)
     found = case.look()
     trials = list(found.trials.values()) if found else []
     (poisoned,) = (trial for trial in trials if trial.key not in case.control.table)
-    if poisoned.state != ("stopped" if way == "hang" else "failed") or not poisoned.note:
+    if poisoned.state != "failed" or not poisoned.note:
         case.problem(f"the trial that is to {way} is {poisoned.state}: {poisoned.note}")
-    others = [trial for trial in trials if trial.key in case.control.table]
-    if len(others) != case.workload.trials or not all(trial.ended for trial in others):
-        case.problem(
-            f"{sum(trial.ended for trial in others)} of the other {case.workload.trials} trials came to their end"
-        )
+    case.check(witnessed=False)
 
 
 def _limits(way: str) -> list[str]:
