@@ -86,9 +86,13 @@ def test_the_sweeps_view_is_listed_once_and_what_a_user_made_of_it_stays(sweep: 
     key = f"{VIEW_TAG}nnexp-{sweep.plan.id}"
     state = json.loads(json.loads(experiment(sweep).tags[key])["state"])
     assert sweep.plan.id in state["searchFilter"]
-    client(sweep).set_experiment_tag(experiment(sweep).experiment_id, key, "mine")
+    id = experiment(sweep).experiment_id
+    client(sweep).set_experiment_tag(id, key, "mine")
+    (own,) = client(sweep).search_runs([id], "tags.`nnexp.kind` = 'sweep'")
+    client(sweep).delete_run(own.info.run_id)
     sweep.whole()
     deliver(sweep)
+    assert sweep.plan.hash in tags(sweep)  # the sweep's own run was delivered anew
     assert experiment(sweep).tags[key] == "mine"
 
 
