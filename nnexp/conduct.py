@@ -221,7 +221,7 @@ class _Conduct:
                 total_seconds=self.clock.total,
                 notes=list(self._notes(halt, drained)),
                 look=self._look(drained.experiment_id) if drained and drained.experiment_id else (),
-                again=None if halt is None else f"{_program()} {shlex.join(sys.argv[1:])}",
+                again=None if halt is None else _command(),
             )
         )
 
@@ -285,5 +285,9 @@ def _results(standing: Mapping[str, Standing]) -> dict[str, TrialResult]:
     return {key: each.result for key, each in standing.items() if each.result is not None}
 
 
-def _program() -> str:
-    return "python -m nnexp.run" if sys.argv[0].endswith("run.py") else Path(sys.argv[0]).name
+def _command() -> str:
+    """Return the command that this process was started with, without credentials."""
+    from nnexp.tracking.store import told
+
+    program = "python -m nnexp.run" if sys.argv[0].endswith("run.py") else Path(sys.argv[0]).name
+    return f"{program} {shlex.join(map(told, sys.argv[1:]))}"

@@ -45,7 +45,7 @@ def run_sweep(composer: Composer, overrides: Sequence[str], screen: Screen | Non
     from nnexp.config.build import build_run, build_trials
     from nnexp.config.grid import assignments, expand
     from nnexp.sweeps.plan import make_plan
-    from nnexp.tracking.store import without_credentials
+    from nnexp.tracking.store import told
 
     clock = Clock()
     clock.lap("start")
@@ -56,8 +56,8 @@ def run_sweep(composer: Composer, overrides: Sequence[str], screen: Screen | Non
     store = _store(settings)
     clock.lap("compose")
     name = settings.sweep.name or grid.experiment or "adhoc"
-    told = [without_credentials(each) for each in overrides]
-    plan, data = make_plan(name, configs, told, grid.axes, [asdict(each) for each in grid.accounts])
+    shown = [told(each) for each in overrides]
+    plan, data = make_plan(name, configs, shown, grid.axes, [asdict(each) for each in grid.accounts])
     clock.lap("data")
     most = settings.sweep.max_trials
     if most is not None and len(plan.trials) > most:

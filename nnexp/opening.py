@@ -17,7 +17,7 @@ from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan, code_digest
 from nnexp.sweeps.reuse import changes, reuse
 from nnexp.sweeps.salvage import salvage
-from nnexp.tracking.store import Store, without_credentials
+from nnexp.tracking.store import Store, told, without_credentials
 
 LOCK_SECONDS = 60.0
 ADHOC = "adhoc"  # the name of sweeps without one: what their plans have in common is nobody's intention
@@ -76,7 +76,7 @@ class OpenSweep:
             "store": without_credentials(self.store.uri),
             "experiment": self.store.experiment,
             "single": self.single,
-            "argv": [without_credentials(each) for each in sys.argv[1:]],
+            "argv": [told(each) for each in sys.argv[1:]],
             "rerun": None,
         }
 

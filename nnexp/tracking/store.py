@@ -109,6 +109,12 @@ def without_credentials(uri: str) -> str:
     return f"{kind}://{place}{question if kept else ''}{urlencode(kept, safe='/:,')}"
 
 
+def told(argument: str) -> str:
+    """Return an argument of a command, which may be shown and kept: an URI in it without credentials."""
+    key, equals, value = argument.partition("=")
+    return f"{key}{equals}{without_credentials(value)}" if equals else without_credentials(argument)
+
+
 def one_line(error: BaseException, uri: str) -> str:
     """Return what an error says in one line, without the credentials of a URI."""
     text = str(error) if isinstance(error, NnexpError) else f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nnexp.errors import ConfigError, TrackingError
-from nnexp.tracking.store import Store, open_store, store_uri
+from nnexp.tracking.store import Store, open_store, store_uri, told
 
 
 @pytest.mark.parametrize(("given", "after"), [(None, "true"), ("false", "false")])
@@ -39,3 +39,13 @@ def test_a_kind_of_store_that_mlflow_cannot_write_to_is_named(tmp_path: Path, mo
     with pytest.raises(ConfigError, match=r"MLFLOW_TRACKING_URI must begin with .*; got './mlruns'"):
         store_uri(None, tmp_path)
     assert store_uri("sqlite:///a.db", tmp_path) == f"sqlite:///{Path.cwd() / 'a.db'}"
+
+
+@pytest.mark.parametrize(
+    "argument", ["tracking.uri=http://CANARY:CANARY@host/x", "tracking.uri=postgresql://u:CANARY@host/db"]
+)
+def test_an_argument_of_a_command_is_told_without_credentials(argument: str) -> None:
+    assert "CANARY" not in told(argument)
+    assert "host" in told(argument)
+    assert told("optimizer.lr=0.1") == "optimizer.lr=0.1"
+    assert told("-m") == "-m"
