@@ -8,11 +8,12 @@ STARTED = time.perf_counter()
 
 
 class Clock:
-    """Wall seconds of each stage since the command started, one stage after another."""
+    """Wall seconds of each stage, one after another, since the command started or, in a process that somebody else
+    started, since some moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: float = STARTED) -> None:
         self.stages: dict[str, float] = {}
-        self._last = STARTED
+        self._since = self._last = since
 
     def lap(self, stage: str) -> None:
         """End a stage."""
@@ -23,4 +24,4 @@ class Clock:
     @property
     def total(self) -> float:
         """Seconds since the start."""
-        return time.perf_counter() - STARTED
+        return time.perf_counter() - self._since

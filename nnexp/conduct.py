@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from nnexp.errors import NnexpError
 
 if TYPE_CHECKING:
     from nnexp.config.build import RunSettings
+    from nnexp.invocation import Invocation
     from nnexp.opening import OpenSweep
     from nnexp.screen import Screen
     from nnexp.sweeps.interrupts import Halt, Interrupts
@@ -60,6 +60,7 @@ def conduct(
     *,
     store: Store,
     single: bool,
+    invocation: Invocation,
 ) -> Ran:
     """Carry out a plan: train what the ledger has not got, deliver what MLflow has not got.
 
@@ -76,7 +77,7 @@ def conduct(
     folder = store.root / "sweeps" / plan.id
     with holding(folder, plan.id), Interrupts() as interrupts:
         try:
-            sweep = OpenSweep(plan, settings.sweep, store, screen, single=single)
+            sweep = OpenSweep(plan, settings.sweep, store, screen, invocation, single=single)
             with closing(sweep.ledger):
                 return _Conduct(sweep, data, settings, clock, interrupts).run()
         except OSError as error:  # a full disk, a folder that cannot be written
@@ -221,7 +222,7 @@ class _Conduct:
                 total_seconds=self.clock.total,
                 notes=list(self._notes(halt, drained)),
                 look=self._look(drained.experiment_id) if drained and drained.experiment_id else (),
-                again=None if halt is None else _command(),
+                again=None if halt is None else self.sweep.invocation.again,
             )
         )
 
@@ -283,11 +284,3 @@ class _Watch:
 def _results(standing: Mapping[str, Standing]) -> dict[str, TrialResult]:
     """Return the results of the trials that have ended."""
     return {key: each.result for key, each in standing.items() if each.result is not None}
-
-
-def _command() -> str:
-    """Return the command that this process was started with, without credentials."""
-    from nnexp.tracking.store import told
-
-    program = "python -m nnexp.run" if sys.argv[0].endswith("run.py") else Path(sys.argv[0]).name
-    return f"{program} {shlex.join(map(told, sys.argv[1:]))}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from filelock import FileLock
 
 from nnexp.config.sweep import Sweep
 from nnexp.errors import UsageError
+from nnexp.invocation import Invocation
 from nnexp.screen import Screen
 from nnexp.sweeps.database import DamageError
 from nnexp.sweeps.holding import is_held
@@ -29,8 +29,11 @@ class OpenSweep:
     Attributes: ledger: open. code: digest of nnexp's own code. reused: trials taken over from other sweeps now.
     """
 
-    def __init__(self, plan: Plan, settings: Sweep, store: Store, screen: Screen, *, single: bool) -> None:
+    def __init__(
+        self, plan: Plan, settings: Sweep, store: Store, screen: Screen, invocation: Invocation, *, single: bool
+    ) -> None:
         self.plan, self.settings, self.store, self.screen, self.single = plan, settings, store, screen, single
+        self.invocation = invocation
         self.folder, self.code = store.root / "sweeps" / plan.id, code_digest()
         self._new, self.reused = True, 0
         self.ledger = self._opened()
@@ -61,8 +64,8 @@ class OpenSweep:
     def _added(self, path: Path) -> Ledger:
         ledger = Ledger(path)
         try:
-            before = ledger.sweep(self.plan.id)
-            self._new = before is None
+            before = next((each for each in ledger.sweeps() if each.id == self.plan.id), None)
+            self._new = before is None and self.plan.id not in ledger.damaged_sweeps()
             more = {} if before is None else {"rerun": before.settings.get("rerun")}
             for line in ledger.add(self.plan, self.code, self._described() | more):
                 self.screen.note(f"{line}; it is trained or delivered again")
@@ -76,7 +79,7 @@ class OpenSweep:
             "store": without_credentials(self.store.uri),
             "experiment": self.store.experiment,
             "single": self.single,
-            "argv": [told(each) for each in sys.argv[1:]],
+            "argv": [told(each) for each in self.invocation.argv],
             "rerun": None,
         }
 

@@ -33,8 +33,8 @@ PLUGINS = "hydra_plugins"
 # Where alone a package may be imported.
 HOMES: dict[str, set[str]] = {
     "mlflow": {"tracking"},
-    "hydra": {"config", PLUGINS, "run", "command", "job"},
-    "omegaconf": {"config", PLUGINS, "run", "command", "job"},
+    "hydra": {"config", PLUGINS, "run", "command", "job", "composing"},
+    "omegaconf": {"config", PLUGINS, "run", "command", "job", "composing"},
     "rich": {"screen"},
 }
 

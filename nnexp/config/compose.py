@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,17 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"cannot resolve an interpolation: {str(error).splitlines()[0]}") from None
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items()}
+
+
+def with_params(params: Mapping[str, Any], overrides: Sequence[str]) -> list[str]:
+    """Return a sweep's overrides: those of an experiment's hydra.sweeper.params, then others, which prevail.
+
+    Raises: ConfigError if one is a list: Hydra would merge its choices instead of sweeping them.
+    """
+    for key, value in params.items():
+        if not isinstance(value, str | int | float | bool):
+            raise ConfigError(f'hydra.sweeper.params.{key} must be a text like "a,b" or "[1],[2]", got {value}')
+    return [*(f"{key}={value}" for key, value in params.items()), *overrides]
 
 
 def texts(config: Any, path: str = "") -> list[tuple[str, str]]:

@@ -14,17 +14,19 @@ from nnexp.config.compose import NO_CHOICE, Composer, unresolved
 from nnexp.errors import ConfigError, unknown_setting
 
 
-def explain(error: Exception, overrides: Sequence[str], composer: Composer) -> ConfigError:
+def explain(
+    error: Exception, overrides: Sequence[str], composer: Composer, how_to_sweep: str = "add -m to sweep them"
+) -> ConfigError:
     """Return what a Hydra exception means. The overrides are those that led to it."""
     try:
-        return ConfigError(_line(error, overrides, composer))
+        return ConfigError(_line(error, overrides, composer, how_to_sweep))
     except ConfigError as own:  # of a component that somebody's package announces
         return own
     except HydraException:  # what the line would name cannot be composed either
         return ConfigError(_first_line(error))
 
 
-def _line(error: Exception, overrides: Sequence[str], composer: Composer) -> str:
+def _line(error: Exception, overrides: Sequence[str], composer: Composer, how_to_sweep: str) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         key, _, value = error.override.partition("=")
@@ -42,7 +44,7 @@ def _line(error: Exception, overrides: Sequence[str], composer: Composer) -> str
     if ambiguous := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         key, values = ambiguous.groups()
         instead = "" if composer.choices(key) else f", or write {key}=[{values}] for a list"
-        return f"{key}={values} names several values: add -m to sweep them{instead}"
+        return f"{key}={values} names several values: {how_to_sweep}{instead}"
     return _first_line(error)
 
 

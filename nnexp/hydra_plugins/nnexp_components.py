@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_search_path import ConfigSearchPath, SearchPathElement
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
 from nnexp import own
+
+COMPONENTS = SearchPathElement("schema", "nnexp://components")
 
 
 class ComponentSource(ConfigSource):
@@ -47,7 +49,7 @@ class ComponentSearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         # Hydra puts --config-dir in front of the first that is provided as a schema
-        search_path.append(provider="schema", path="nnexp://components")
+        search_path.append(COMPONENTS.provider, COMPONENTS.path)
 
 
 def _parts(config_path: str) -> tuple[str, str, str]:

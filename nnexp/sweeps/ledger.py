@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from sqlite3 import Cursor
@@ -71,6 +71,12 @@ class PlannedTrial:
     label: str
     configuration_label: str
     objective: Objective
+
+    @classmethod
+    def of(cls, about: Mapping[str, Any]) -> PlannedTrial:
+        """Return it of a planned trial as plain data."""
+        names = ("key", "position", "configuration", "label", "configuration_label")
+        return cls(**{name: about[name] for name in names}, objective=Objective(**about["config"]["objective"]))
 
 
 @dataclass(frozen=True)
@@ -196,17 +202,12 @@ class Ledger:
 
     def planned(self, sweep: str) -> list[PlannedTrial]:
         """Return the trials of a sweep, in order."""
-        found = []
+        return [PlannedTrial.of(about) for about in self.abouts(sweep)]
+
+    def abouts(self, sweep: str) -> Iterator[dict[str, Any]]:
+        """Yield all of each planned trial of a sweep as plain data, in order."""
         for row in self._file.rows(TRIAL, {"sweep": sweep}, "position"):
-            about = json.loads(row["about"])
-            found.append(
-                PlannedTrial(
-                    *(row["key"], row["position"], row["configuration"], about["label"]),
-                    about["configuration_label"],
-                    Objective(**about["config"]["objective"]),
-                )
-            )
-        return found
+            yield json.loads(row["about"])
 
     def about(self, sweep: str, key: str) -> dict[str, Any]:
         """Return all of a planned trial as plain data: label, data, components, config, …"""
@@ -532,15 +533,18 @@ def _sweep_row(plan: Plan, code: str, settings: Mapping[str, Any]) -> Row:
     }
 
 
+def about_trial(trial: Trial) -> dict[str, Any]:
+    """Return all of a planned trial as plain data."""
+    return {**trial.describe(), "configuration_label": trial.configuration_label, "chosen": dict(trial.chosen)}
+
+
 def _trial_row(plan: Plan, trial: Trial) -> Row:
     return {
         "sweep": plan.id,
         "key": trial.key,
         "position": trial.position,
         "configuration": trial.configuration,
-        "about": json.dumps(
-            {**trial.describe(), "configuration_label": trial.configuration_label, "chosen": dict(trial.chosen)}
-        ),
+        "about": json.dumps(about_trial(trial)),
         "state": "planned",
         **dict.fromkeys(("attempts", "generation", "epoch", "records"), 0),
         **dict.fromkeys(("note", "reused_from", "result")),

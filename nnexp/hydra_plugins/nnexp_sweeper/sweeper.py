@@ -28,15 +28,11 @@ class NnexpSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run every combination of the arguments."""
         from nnexp.command import exit_as
-        from nnexp.config.compose import Composer
-        from nnexp.errors import ConfigError
+        from nnexp.config.compose import Composer, with_params
         from nnexp.job import run_sweep
 
-        for key, value in self.params.items():
-            if not isinstance(value, str | int | float | bool):  # Hydra would merge a list's choices, not sweep them
-                raise ConfigError(f'hydra.sweeper.params.{key} must be a text like "a,b" or "[1],[2]", got {value}')
         assert self.config is not None
         hydra_overrides = OmegaConf.to_container(self.config.hydra.overrides.hydra)
         assert isinstance(hydra_overrides, list)
         composer = Composer(self.loader, self.config.hydra.job.config_name, [str(each) for each in hydra_overrides])
-        exit_as(run_sweep(composer, [*(f"{key}={value}" for key, value in self.params.items()), *arguments]))
+        exit_as(run_sweep(composer, with_params(self.params, arguments)))
