@@ -64,13 +64,18 @@ def run(
             work += [(tally, seed) for seed in _seeds(tally.row, bench, seeds)]
     with ThreadPoolExecutor(jobs) as pool:
         futures = {pool.submit(_run_case, bench, tally.row, seed): tally for tally, seed in work}
-        for done, future in enumerate(as_completed(futures), start=1):
-            tally, (case, seconds) = futures[future], future.result()
-            tally.add(case, seconds)
-            for line in _told(case):
-                say(line)
-            if done % 10 == 0 or done == len(futures):
-                say(f"{done} of {len(futures)} cases, {sum(each.violations for each in tallies.values())} violations")
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                tally, (case, seconds) = futures[future], future.result()
+                tally.add(case, seconds)
+                for line in _told(case):
+                    say(line)
+                if done % 10 == 0 or done == len(futures):
+                    violations = sum(each.violations for each in tallies.values())
+                    say(f"{done} of {len(futures)} cases, {violations} violations")
+        except BaseException:  # those that run come to their end, no others begin
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return list(tallies.values())
 
 

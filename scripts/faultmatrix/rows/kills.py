@@ -14,7 +14,7 @@ from faultmatrix.store import runs
 
 STOP_SECONDS = 10.0  # in which SIGTERM has to be done, on a machine that does nothing else
 ORPHAN_SECONDS = 2.0  # some epochs
-RESUMES = "same command"
+RESUMES = "go on:"
 
 
 def kill_worker(case: Case) -> None:
@@ -106,9 +106,9 @@ def interrupt(case: Case) -> None:
 
 
 def _came_too_late(case: Case, ended: Ended) -> bool:
-    """Return whether all was trained and delivered before: then exit code 0 is the truth."""
+    """Return whether all was trained and delivered before: then it has ended well, or dies of the signal."""
     found = case.look()
-    if ended.code or found is None:
+    if ended.code not in (0, -signal.SIGTERM, -signal.SIGINT) or found is None:
         return False
     return not found.pending and all(trial.ended for trial in found.trials.values())
 
