@@ -61,8 +61,7 @@ def execute(
 class _Execution:
     """A run of a plan.
 
-    Attributes: stacks: all that are not over, by id; those that wait for a worker are in `waiting`. orphans: trials
-    that a process that died was training.
+    Attributes: stacks: all that are not over, by id; those that wait for a worker are in `waiting`.
     """
 
     def __init__(self, saver: Saver, pool: Pool, limits: Limits, interrupts: Interrupts, watcher: Watcher) -> None:
@@ -82,7 +81,6 @@ class _Execution:
         wanted, standing = {trial.key for trial in trials}, self.ledger.standing(self.plan.id)
         known = {key: each.result for key, each in standing.items() if each.ended and each.result and key not in wanted}
         self.tally = Tally(self.plan, len(trials), known)
-        self.orphans = {key for key, each in standing.items() if each.state == "running" and key in wanted}
         failed = {key for key, each in standing.items() if each.state == "failed"}
         restored = self.saver.restored(trials, data, failed)
         for line in restored.lines:
@@ -127,13 +125,9 @@ class _Execution:
         return self.halt
 
     def _stop(self, note: str) -> None:
-        """Mark all that is under way as stopped, and what a dead process left so."""
-        stopped = {
-            key: stack.epoch
-            for stack in self.stacks.values()
-            for key in stack.keys
-            if stack.begun or key in self.orphans
-        }
+        """Mark all that is under way as stopped, and what a process that died left so."""
+        standing = self.ledger.standing(self.plan.id)
+        stopped = {key: each.epoch for key, each in standing.items() if each.state == "running"}
         self.ledger.stop(self.plan.id, stopped, note)
         self.tally.running = 0
         self._tell_stopped(stopped, note)

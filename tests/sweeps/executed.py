@@ -15,7 +15,7 @@ from nnexp.sweeps.execution import execute
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.interrupts import Halt, Interrupts
 from nnexp.sweeps.ledger import Ledger, Standing
-from nnexp.sweeps.plan import make_plan
+from nnexp.sweeps.plan import Trial, make_plan
 from nnexp.sweeps.progress import Ended, Failure, Progress
 from nnexp.sweeps.results import History
 from nnexp.testing.contracts import Numbers
@@ -67,15 +67,24 @@ class Sweep:
         ledger.close()
 
     def execute(
-        self, *, then: Tell = lambda told: None, interrupts: Interrupts | None = None, **settings: Any
+        self,
+        *,
+        then: Tell = lambda told: None,
+        told: Told | None = None,
+        interrupts: Interrupts | None = None,
+        only: Sequence[Trial] | None = None,
+        prepare: Callable[[Ledger], None] = lambda ledger: None,
+        **settings: Any,
     ) -> tuple[Halt | None, Told]:
-        """Train what has not ended."""
-        told, ledger = Told(then), Ledger(self.root / "ledger.db")
+        """Train what has not ended. prepare: what is done to the ledger's connection before."""
+        told, ledger = told or Told(then), Ledger(self.root / "ledger.db")
         try:
+            prepare(ledger)
             standing = ledger.standing(self.plan.id)
+            trials = self.plan.trials if only is None else only
             with interrupts or Interrupts() as entered:
                 halt = execute(
-                    self.plan, [trial for trial in self.plan.trials if not standing[trial.key].ended], self.data,
+                    self.plan, [trial for trial in trials if not standing[trial.key].ended], self.data,
                     ledger=ledger, folder=self.folder, executor=Executor(**settings), interrupts=entered,
                     watcher=told, code="code",
                 )  # fmt: skip
