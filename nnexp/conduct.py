@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from nnexp.opening import OpenSweep
     from nnexp.screen import Screen
     from nnexp.sweeps.interrupts import Halt, Interrupts
+    from nnexp.sweeps.kept import Standing
     from nnexp.sweeps.leaderboard import Row
-    from nnexp.sweeps.ledger import Standing
     from nnexp.sweeps.plan import Plan, Trial
     from nnexp.sweeps.results import TrialResult
     from nnexp.tracking.delivery import Delivery, Drained
@@ -126,8 +126,9 @@ class _Conduct:
             halt, rows = self._train(trials, watch), self._write_summary()
         if halt is None:
             self.sweep.finish_rerun()
-        self._say_result(halt, rows, drained)
-        failed = sum(each.state == "failed" for each in self.ledger.standing(self.plan.id).values())
+        standing = self.ledger.standing(self.plan.id)
+        self._say_result(halt, standing, rows, drained)
+        failed = sum(each.state == "failed" for each in standing.values())
         return Ran(self.plan, self.folder, self.store, halt, failed)
 
     def _drain(self, delivery: Delivery, halt: Halt | None) -> Drained:
@@ -189,8 +190,8 @@ class _Conduct:
     def _write_summary(self) -> list[Row]:
         """Write the leaderboard and the figure, and let them be delivered."""
         from nnexp.reporting.figures import comparison
+        from nnexp.sweeps.kept import OWN_RUN
         from nnexp.sweeps.leaderboard import as_csv, leaderboard
-        from nnexp.sweeps.ledger import OWN_RUN
         from nnexp.sweeps.plan import write_whole
 
         results = _results(self.ledger.standing(self.plan.id))
@@ -198,17 +199,18 @@ class _Conduct:
         written = self.folder / "leaderboard.csv"
         text = as_csv(rows)
         if not written.exists() or written.read_text(encoding="utf-8") != text:
-            write_whole(written, text)
             if not self.single:
                 comparison(rows, results, self.folder / "comparison.png")
+            write_whole(written, text)  # last: it says that both are there
             self.ledger.deliver_again(self.plan.id, [OWN_RUN], wholly=False)
         self.clock.lap("finish")
         return rows
 
-    def _say_result(self, halt: Halt | None, rows: Sequence[Row], drained: Drained | None) -> None:
+    def _say_result(
+        self, halt: Halt | None, standing: Mapping[str, Standing], rows: Sequence[Row], drained: Drained | None
+    ) -> None:
         from nnexp.screen import Result
 
-        standing = self.ledger.standing(self.plan.id)
         states = Counter(each.state for each in standing.values())
         single = (self.plan.trials[0], standing[self.plan.trials[0].key].result) if self.single else None
         self.screen.result(
@@ -221,19 +223,22 @@ class _Conduct:
                 seconds=self.clock.stages,
                 total_seconds=self.clock.total,
                 notes=list(self._notes(halt, drained)),
-                look=self._look(drained.experiment_id) if drained and drained.experiment_id else (),
+                look=self._look(drained),
                 again=None if halt is None else self.sweep.invocation.again,
             )
         )
 
-    def _look(self, experiment: str) -> tuple[str, str]:
+    def _look(self, drained: Drained | None) -> tuple[str, ...]:
+        """Return how to look at it in MLflow; without a link where MLflow was not asked, as it has all of it."""
         from nnexp.screen import how_to_look
         from nnexp.tracking.views import Place, runs_link
 
-        if self.single:
-            return how_to_look(self.store.address, runs_link(experiment), self.store.root)
-        page = Place(experiment, self.plan.id).link
-        return how_to_look(self.store.address, page, self.store.root, self.plan.name)
+        experiment, page = drained and drained.experiment_id, None
+        if drained is not None and not experiment:
+            return ()
+        if experiment:
+            page = runs_link(experiment) if self.single else Place(experiment, self.plan.id).link
+        return how_to_look(self.store.address, page, self.store.root, None if self.single else self.plan.name)
 
     def _notes(self, halt: Halt | None, drained: Drained | None) -> Iterator[str]:
         if halt is not None:

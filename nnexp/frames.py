@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nnexp.sweeps.kept import PlannedTrial, Standing
 from nnexp.sweeps.leaderboard import COUNTS, Row, best_metric
-from nnexp.sweeps.ledger import PlannedTrial, Standing
 from nnexp.sweeps.results import History
 
 if TYPE_CHECKING:

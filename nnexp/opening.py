@@ -12,10 +12,11 @@ from nnexp.errors import UsageError
 from nnexp.invocation import Invocation
 from nnexp.screen import Screen
 from nnexp.sweeps.database import DamageError
+from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.holding import is_held
 from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan, code_digest
-from nnexp.sweeps.reuse import changes, reuse
+from nnexp.sweeps.reuse import are_whole, changes, reuse
 from nnexp.sweeps.salvage import salvage
 from nnexp.tracking.store import Store, told, without_credentials
 
@@ -40,7 +41,9 @@ class OpenSweep:
         try:
             plan.freeze(self.folder)
             self._tell_changes()
-            self._reuse(self._plan_again())
+            again = self._plan_again()
+            self._make_damaged_again()
+            self._reuse(again)
         except BaseException:
             self.ledger.close()
             raise
@@ -116,6 +119,20 @@ class OpenSweep:
             ended = [key for key in keys if standing[key].ended]
             self.ledger.plan_again(self.plan.id, ended, self._described() | {"rerun": wanted})
         return keys
+
+    def _make_damaged_again(self) -> None:
+        """Let trials be trained again whose files are not as they were."""
+        standing, damaged = self.ledger.standing(self.plan.id), []
+        for trial in self.plan.trials:
+            each = standing[trial.key]
+            if each.state not in ("finished", "diverged") or each.result is None:
+                continue
+            if not are_whole(trial_folder(self.folder, trial.key), each.result.files):
+                self.screen.note(f"files of trial {trial.label} ({trial.key[:8]}) are damaged or missing: made again")
+                damaged.append(trial.key)
+        sweep = self.ledger.sweep(self.plan.id)
+        if damaged and sweep is not None:
+            self.ledger.plan_again(self.plan.id, damaged, sweep.settings)
 
     def _keys_with(self, begins: str) -> list[str]:
         found = [trial.key for trial in self.plan.trials if trial.key.startswith(begins)]

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from nnexp.frames import Known, histories_frame, history_frame, leaderboard_frame, trials_frame
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.interrupts import Halt
+from nnexp.sweeps.kept import Standing
 from nnexp.sweeps.leaderboard import Row, leaderboard
-from nnexp.sweeps.ledger import Ledger, Standing, about_trial
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan
 from nnexp.sweeps.progress import Failure
 from nnexp.sweeps.results import History, TrialResult
+from nnexp.sweeps.tables import about_trial
 from nnexp.training.settings import TrialConfig
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from nnexp.network.architecture import MLP
 from nnexp.network.optimizers import SGD, Adam
 from nnexp.outcome import Swept, read_weights, swept, trained
 from nnexp.sweeps.interrupts import Halt
-from nnexp.sweeps.ledger import Delivered, Ledger, SavedSlice
+from nnexp.sweeps.kept import Delivered, SavedSlice
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan, make_plan
 from nnexp.sweeps.results import History
 from nnexp.testing.trials import small

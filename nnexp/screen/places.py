@@ -12,18 +12,23 @@ def shown_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def how_to_look(store: str, page: str, root: Path, sweep: str | None = None) -> tuple[str, str]:
+def how_to_look(store: str, page: str | None, root: Path, sweep: str | None = None) -> tuple[str, ...]:
     """Return the command that opens MLflow's UI, and the link to what it shows.
 
-    Args: store: its address, without credentials. page: the link, relative to where the UI is. root: where nnexp wrote.
+    Args: store: its address, without credentials. page: the link, relative to where the UI is; None if it is not
+    known. root: where nnexp wrote.
     sweep: the sweep's name, None for a trial of its own.
     """
     if store.startswith(("http://", "https://")):
-        return f"open {store}", f"{store.rstrip('/')}/{page}"
+        return _with_link(f"open {store}", store.rstrip("/"), page)
     words = [shown_path(Path(sys.executable)), "-m", "nnexp.ui", *([sweep] if sweep else [])]
     if root != Path("runs").resolve():
         words += ["--root", shown_path(root)]
-    return shlex.join(words), f"http://127.0.0.1:5000/{page}"
+    return _with_link(shlex.join(words), "http://127.0.0.1:5000", page)
+
+
+def _with_link(command: str, server: str, page: str | None) -> tuple[str, ...]:
+    return (command,) if page is None else (command, f"{server}/{page}")
 
 
 def how_to_free(uri: str) -> str:

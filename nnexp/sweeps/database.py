@@ -126,7 +126,7 @@ class Database:
         cursor.executemany(f"DELETE FROM {table.name} WHERE rowid = ?", [(row["rowid"],) for row in damaged])
 
     def rows(self, table: Table, where: Mapping[str, Any], order: str = "") -> list[Row]:
-        """Return the rows with some values.
+        """Return the rows with some values; under a name that ends with `>`, with larger ones.
 
         Raises: DamageError if one of them is not as it was written.
         """
@@ -202,7 +202,7 @@ def _text(found: bytes) -> str:
 
 
 def _condition(where: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    words = " AND ".join(f"{name} = ?" for name in where)
+    words = " AND ".join(f"{name} ?" if name.endswith(">") else f"{name} = ?" for name in where)
     return (f" WHERE {words}" if words else ""), list(where.values())
 
 

@@ -17,130 +17,32 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from sqlite3 import Cursor
 from typing import Any
 
 from nnexp.sweeps.database import DamageError, Database, Row, Table
-from nnexp.sweeps.plan import Plan, Trial
+from nnexp.sweeps.kept import OWN_RUN, Delivered, PlannedSweep, PlannedTrial, SavedSlice, SavedStack, Standing
+from nnexp.sweeps.plan import Plan
 from nnexp.sweeps.results import ENDS, History, TrialResult
-from nnexp.training.settings import Objective
-
-VERSION = 2
-SWEEP = Table("sweep", ("id",), ("name", "hash", "code", "planned_at", "trials", "head", "settings"))
-TRIAL = Table(
-    "trial",
-    ("sweep", "key"),
-    (
-        *("position", "configuration", "about", "state", "attempts", "generation", "epoch", "records"),
-        *("note", "reused_from", "result"),
-    ),
-    extra="CREATE INDEX IF NOT EXISTS trial_by_key ON trial (key)",
+from nnexp.sweeps.tables import (
+    DELIVERY,
+    OUTBOX,
+    RECORD,
+    STACK,
+    SWEEP,
+    TABLES,
+    TRIAL,
+    VERSION,
+    delivered_of,
+    planned_sweep_of,
+    saved_stack_of,
+    stack_row,
+    standing_of,
+    sweep_row,
+    trial_row,
 )
-RECORD = Table("record", ("sweep", "key", "first"), ("last", "history"))
-STACK = Table("stack", ("sweep", "id"), ("keys", "epoch", "file", "sha256", "more"))
-OUTBOX = Table("outbox", ("sweep", "key"), ("version",))
-DELIVERY = Table("delivery", ("sweep", "key"), ("store", "run", "generation", "epoch", "state", "aggregated"))
-TABLES = (SWEEP, TRIAL, RECORD, STACK, OUTBOX, DELIVERY)
-OWN_RUN = ""  # the key of a sweep's own run, where trials have theirs
-
-
-@dataclass(frozen=True)
-class PlannedSweep:
-    """A sweep as it was planned. head: what plan.json begins with. settings: store (an URI without credentials),
-    experiment, single (whether its one trial is a run of its own), argv."""
-
-    id: str
-    name: str
-    hash: str
-    code: str
-    planned_at: float
-    trials: int
-    head: Mapping[str, Any]
-    settings: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class PlannedTrial:
-    """What a leaderboard needs to know of a planned trial."""
-
-    key: str
-    position: int
-    configuration: str
-    label: str
-    configuration_label: str
-    objective: Objective
-
-    @classmethod
-    def of(cls, about: Mapping[str, Any]) -> PlannedTrial:
-        """Return it of a planned trial as plain data."""
-        names = ("key", "position", "configuration", "label", "configuration_label")
-        return cls(**{name: about[name] for name in names}, objective=Objective(**about["config"]["objective"]))
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a trial stands.
-
-    attempts: how often its training was begun or gone on with. generation: grows when records are replaced by others.
-    epoch: the last one whose records are saved. note: why it failed or stopped. reused_from: the sweep that trained it.
-    """
-
-    key: str
-    state: str = "planned"
-    attempts: int = 0
-    generation: int = 0
-    epoch: int = 0
-    note: str | None = None
-    reused_from: str | None = None
-    result: TrialResult | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether it is not trained again unless told so."""
-        return self.state in ENDS
-
-
-@dataclass(frozen=True)
-class SavedStack:
-    """A stack under way. keys: of its trials, in the order that formed it. file: of its checkpoint, in the sweep's
-    folder. more: plain data that go on with it."""
-
-    id: str
-    keys: tuple[str, ...]
-    epoch: int
-    file: str
-    sha256: str
-    more: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SavedSlice:
-    """What a slice changes, by trials' keys. epochs: the last one trained of those that go on. over: stacks that are no
-    longer needed, by id."""
-
-    records: Mapping[str, History] = field(default_factory=dict)
-    results: Mapping[str, TrialResult] = field(default_factory=dict)
-    epochs: Mapping[str, int] = field(default_factory=dict)
-    stacks: Sequence[SavedStack] = ()
-    over: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """What MLflow has of a trial or, under the key '', of a sweep's own run.
-
-    store: where, an URI without credentials and the experiment. epoch: of the last record. state: that it was told.
-    aggregated: whether it has its configuration's aggregate.
-    """
-
-    store: str
-    run: str
-    generation: int = 0
-    epoch: int = 0
-    state: str = "running"
-    aggregated: bool = False
 
 
 class Ledger:
@@ -171,11 +73,11 @@ class Ledger:
         found, damaged = self._file.sound(SWEEP, {"id": plan.id})
         if not found and not damaged and not self._has_rows(plan.id):
             with self._file.transaction() as cursor:
-                self._file.put(cursor, SWEEP, [_sweep_row(plan, code, settings)])
-                self._file.put(cursor, TRIAL, [_trial_row(plan, trial) for trial in plan.trials])
+                self._file.put(cursor, SWEEP, [sweep_row(plan, code, settings)])
+                self._file.put(cursor, TRIAL, [trial_row(plan, trial) for trial in plan.trials])
                 self._due(cursor, plan.id, [OWN_RUN])
             return lines
-        row = _sweep_row(plan, code, settings)
+        row = sweep_row(plan, code, settings)
         if found:
             row |= {name: found[0][name] for name in ("code", "planned_at")}
         return [*lines, *self._mend(plan, row, [SWEEP] if damaged else [])]
@@ -190,7 +92,7 @@ class Ledger:
 
     def sweeps(self) -> list[PlannedSweep]:
         """Return all sweeps, the latest last, but those whose own row is damaged."""
-        return [_planned_sweep(row) for row in self._file.sound(SWEEP, {}, "planned_at, id")[0]]
+        return [planned_sweep_of(row) for row in self._file.sound(SWEEP, {}, "planned_at, id")[0]]
 
     def damaged_sweeps(self) -> list[str]:
         """Return the ids of the sweeps whose own row is damaged."""
@@ -198,7 +100,7 @@ class Ledger:
 
     def sweep(self, id: str) -> PlannedSweep | None:
         """Return the sweep of an id."""
-        return next((_planned_sweep(row) for row in self._file.rows(SWEEP, {"id": id})), None)
+        return next((planned_sweep_of(row) for row in self._file.rows(SWEEP, {"id": id})), None)
 
     def planned(self, sweep: str) -> list[PlannedTrial]:
         """Return the trials of a sweep, in order."""
@@ -218,19 +120,17 @@ class Ledger:
 
     def standing(self, sweep: str) -> dict[str, Standing]:
         """Return how the trials of a sweep stand, in order."""
-        return {row["key"]: _standing(row) for row in self._file.rows(TRIAL, {"sweep": sweep}, "position")}
+        return {row["key"]: standing_of(row) for row in self._file.rows(TRIAL, {"sweep": sweep}, "position")}
 
     def standing_of(self, sweep: str, key: str) -> Standing:
         """Return how a trial stands."""
-        return _standing(self._trial(sweep, key))
+        return standing_of(self._trial(sweep, key))
 
     def history(self, sweep: str, key: str, after: int = 0) -> History:
         """Return a trial's records of later epochs."""
-        rows = self._file.rows(RECORD, {"sweep": sweep, "key": key}, "first")
         whole = History()
-        for row in rows:
-            if row["last"] > after:
-                whole += History.of(json.loads(row["history"]))
+        for row in self._file.rows(RECORD, {"sweep": sweep, "key": key, "last >": after}, "first"):
+            whole += History.of(json.loads(row["history"]))
         return whole.after(after)
 
     def ended_elsewhere(self, sweep: str, keys: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -241,10 +141,8 @@ class Ledger:
         for key in keys:
             for row in self._file.sound(TRIAL, {"key": key})[0]:
                 if row["sweep"] in planned_at and row["state"] in ("finished", "diverged") and self._has_all(row):
-                    origin = row["reused_from"] or row["sweep"]
                     each = planned_at[row["sweep"]], row["sweep"], json.loads(row["result"])["code"]
-                    if origin == row["sweep"] or key not in found:
-                        found[key] = max(found.get(key, each), each)
+                    found[key] = max(found.get(key, each), each)
         return {key: (each[1], each[2]) for key, each in found.items()}
 
     # training
@@ -268,7 +166,7 @@ class Ledger:
                 if key in saved.results:
                     self._end(cursor, row, saved.results[key])
             self._file.put(cursor, TRIAL, list(rows.values()))
-            self._file.put(cursor, STACK, [_stack_row(sweep, stack) for stack in saved.stacks])
+            self._file.put(cursor, STACK, [stack_row(sweep, stack) for stack in saved.stacks])
             for id in saved.over:
                 self._file.delete(cursor, STACK, {"sweep": sweep, "id": id})
             due = {*saved.records, *saved.results}
@@ -316,11 +214,7 @@ class Ledger:
 
     def stacks(self, sweep: str) -> list[SavedStack]:
         """Return the stacks of a sweep that are under way."""
-        return [
-            SavedStack(row["id"], tuple(json.loads(row["keys"])), row["epoch"], row["file"], row["sha256"],
-                       json.loads(row["more"]))
-            for row in self._file.rows(STACK, {"sweep": sweep}, "id")
-        ]  # fmt: skip
+        return [saved_stack_of(row) for row in self._file.rows(STACK, {"sweep": sweep}, "id")]
 
     def forget_stacks(self, sweep: str, ids: Iterable[str]) -> None:
         """Drop stacks: whose trials have all ended, or whose checkpoint is lost."""
@@ -342,7 +236,7 @@ class Ledger:
 
     def deliveries(self, sweep: str) -> dict[str, Delivered]:
         """Return what MLflow has of a sweep, by key."""
-        return {row["key"]: _delivered(row) for row in self._file.rows(DELIVERY, {"sweep": sweep})}
+        return {row["key"]: delivered_of(row) for row in self._file.rows(DELIVERY, {"sweep": sweep})}
 
     def delivered(self, sweep: str, key: str, delivered: Delivered, version: int | None = None) -> None:
         """Note what MLflow has; what was sent of a version of the outbox leaves it, unless there is a newer one."""
@@ -503,7 +397,7 @@ class Ledger:
                 for table in (TRIAL, RECORD):
                     self._file.delete(cursor, table, {"sweep": plan.id, "key": trial.key})
                 # another generation than any before: its run in MLflow, if there is one, is replaced
-                self._file.put(cursor, TRIAL, [_trial_row(plan, trial) | {"generation": time.time_ns()}])
+                self._file.put(cursor, TRIAL, [trial_row(plan, trial) | {"generation": time.time_ns()}])
             self._forget_stacks_of(cursor, plan.id, {trial.key for trial in lost})
             if {OUTBOX, DELIVERY} & {*damaged}:
                 self._due(cursor, plan.id, [OWN_RUN, *(trial.key for trial in plan.trials)])
@@ -514,56 +408,6 @@ class Ledger:
         for row in self._file.sound(STACK, {"sweep": sweep})[0]:
             if keys & {*json.loads(row["keys"])}:
                 self._file.delete(cursor, STACK, {"sweep": sweep, "id": row["id"]})
-
-
-def _planned_sweep(row: Row) -> PlannedSweep:
-    return PlannedSweep(**{**row, "head": json.loads(row["head"]), "settings": json.loads(row["settings"])})
-
-
-def _sweep_row(plan: Plan, code: str, settings: Mapping[str, Any]) -> Row:
-    return {
-        "id": plan.id,
-        "name": plan.name,
-        "hash": plan.hash,
-        "code": code,
-        "planned_at": time.time(),
-        "trials": len(plan.trials),
-        "head": json.dumps(plan.head()),
-        "settings": json.dumps(dict(settings)),
-    }
-
-
-def about_trial(trial: Trial) -> dict[str, Any]:
-    """Return all of a planned trial as plain data."""
-    return {**trial.describe(), "configuration_label": trial.configuration_label, "chosen": dict(trial.chosen)}
-
-
-def _trial_row(plan: Plan, trial: Trial) -> Row:
-    return {
-        "sweep": plan.id,
-        "key": trial.key,
-        "position": trial.position,
-        "configuration": trial.configuration,
-        "about": json.dumps(about_trial(trial)),
-        "state": "planned",
-        **dict.fromkeys(("attempts", "generation", "epoch", "records"), 0),
-        **dict.fromkeys(("note", "reused_from", "result")),
-    }
-
-
-def _stack_row(sweep: str, stack: SavedStack) -> Row:
-    return {"sweep": sweep, **asdict(stack), "keys": json.dumps(stack.keys), "more": json.dumps(dict(stack.more))}
-
-
-def _standing(row: Row) -> Standing:
-    result = None if row["result"] is None else TrialResult.of(json.loads(row["result"]))
-    names = ("key", "state", "attempts", "generation", "epoch", "note", "reused_from")
-    return Standing(**{name: row[name] for name in names}, result=result)
-
-
-def _delivered(row: Row) -> Delivered:
-    names = ("store", "run", "generation", "epoch", "state")
-    return Delivered(**{name: row[name] for name in names}, aggregated=bool(row["aggregated"]))
 
 
 def _same_until(old: History, new: History) -> int:

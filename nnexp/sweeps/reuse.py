@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.sweeps.files import trial_folder
-from nnexp.sweeps.ledger import Ledger, PlannedSweep
+from nnexp.sweeps.kept import PlannedSweep
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan
 from nnexp.sweeps.results import TrialResult
 

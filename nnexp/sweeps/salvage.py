@@ -18,8 +18,9 @@ from filelock import FileLock
 
 from nnexp.errors import NnexpError
 from nnexp.sweeps.database import DamageError, Database, Row, Table, checksum
-from nnexp.sweeps.ledger import DELIVERY, OUTBOX, OWN_RUN, RECORD, STACK, SWEEP, TABLES, TRIAL, VERSION
+from nnexp.sweeps.kept import OWN_RUN
 from nnexp.sweeps.pages import read_pages, rows
+from nnexp.sweeps.tables import DELIVERY, OUTBOX, RECORD, STACK, SWEEP, TABLES, TRIAL, VERSION
 
 Found = Mapping[Table, list[Row]]
 COUNTED = {SWEEP: "sweeps", TRIAL: "trials", RECORD: "records", STACK: "stacks", DELIVERY: "deliveries"}

@@ -12,7 +12,8 @@ from pathlib import Path
 from nnexp.data.prepared import Data
 from nnexp.errors import DataError, NnexpError
 from nnexp.sweeps.files import Files, ended_files, failed_files, write_files
-from nnexp.sweeps.ledger import Ledger, SavedSlice, SavedStack
+from nnexp.sweeps.kept import SavedSlice, SavedStack
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import DataKey, Plan, Trial
 from nnexp.sweeps.results import History, TrialResult
 from nnexp.sweeps.stacks import Stack, form, load_state, restore

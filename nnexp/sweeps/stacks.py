@@ -14,7 +14,7 @@ import numpy as np
 from nnexp.arrays import Flags
 from nnexp.data.prepared import Data
 from nnexp.errors import DataError
-from nnexp.sweeps.ledger import SavedStack
+from nnexp.sweeps.kept import SavedStack
 from nnexp.sweeps.plan import Trial
 from nnexp.sweeps.results import History
 from nnexp.sweeps.workers import Done

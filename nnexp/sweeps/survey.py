@@ -11,8 +11,9 @@ from pathlib import Path
 
 from nnexp.sweeps.database import DamageError
 from nnexp.sweeps.holding import held_by
+from nnexp.sweeps.kept import PlannedSweep, PlannedTrial, Standing
 from nnexp.sweeps.leaderboard import Row, leaderboard
-from nnexp.sweeps.ledger import Ledger, PlannedSweep, PlannedTrial, Standing
+from nnexp.sweeps.ledger import Ledger
 
 PARTS = ("trials", "data", "checkpoints")  # folders of a sweep's; whatever else there is belongs to its plan
 ID = re.compile(r"[^.].*-[0-9a-f]{8}")  # a name and the first digits of a hash

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nnexp.sweeps.kept import PlannedTrial, Standing
 from nnexp.sweeps.leaderboard import Row, as_markdown, cell, columns, repeats
-from nnexp.sweeps.ledger import PlannedTrial, Standing
 from nnexp.sweeps.markdown import escaped
 from nnexp.tracking.views import SEED, Place, with_configuration
 

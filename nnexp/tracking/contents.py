@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nnexp.sweeps.kept import PlannedSweep, Standing
 from nnexp.sweeps.leaderboard import Row, best_metric
-from nnexp.sweeps.ledger import PlannedSweep, Standing
 from nnexp.sweeps.results import ENDS, TrialResult
 from nnexp.tracking.runs import planned_at
 from nnexp.training.metrics import CHEAP

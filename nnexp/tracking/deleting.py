@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from nnexp.errors import TrackingError
 from nnexp.sweeps.database import DamageError
-from nnexp.sweeps.ledger import Ledger, PlannedSweep
+from nnexp.sweeps.kept import PlannedSweep
+from nnexp.sweeps.ledger import Ledger
 from nnexp.tracking.runs import planned_at
 from nnexp.tracking.store import Store, import_mlflow, knock, one_line, store_uri, without_credentials
 from nnexp.tracking.syncing import store_of

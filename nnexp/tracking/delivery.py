@@ -12,7 +12,8 @@ from pathlib import Path
 
 from nnexp.errors import NnexpError, UsageError
 from nnexp.sweeps.holding import holding, is_held
-from nnexp.sweeps.ledger import OWN_RUN, Ledger
+from nnexp.sweeps.kept import OWN_RUN
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan, write_whole
 from nnexp.tracking import contents, provenance
 from nnexp.tracking.glance import runs_there

@@ -10,7 +10,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode
 
 from nnexp.errors import TrackingError, UsageError
-from nnexp.sweeps.ledger import Ledger, PlannedSweep
+from nnexp.sweeps.kept import PlannedSweep
+from nnexp.sweeps.ledger import Ledger
 from nnexp.tracking.rest import Rest
 from nnexp.tracking.store import one_line, store_uri, without_credentials
 from nnexp.tracking.syncing import choose, store_of

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nnexp.sweeps.ledger import OWN_RUN, Delivered, PlannedSweep
+from nnexp.sweeps.kept import OWN_RUN, Delivered, PlannedSweep
 from nnexp.tracking.entries import cut, name_of
 from nnexp.tracking.limits import LONGEST_DIGEST, LONGEST_NAME, LONGEST_TAG
 from nnexp.tracking.store import Store, open_writer

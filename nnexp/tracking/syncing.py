@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nnexp.errors import TrackingError, UsageError
 from nnexp.sweeps.holding import holding
-from nnexp.sweeps.ledger import Ledger, PlannedSweep
+from nnexp.sweeps.kept import PlannedSweep
+from nnexp.sweeps.ledger import Ledger
 from nnexp.tracking.delivery import Delivery, Drained, close_due, reconcile
 from nnexp.tracking.store import Store, one_line, store_uri, without_credentials
 from nnexp.tracking.verify import verify

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnexp.sweeps.kept import OWN_RUN, PlannedSweep, PlannedTrial, Standing
 from nnexp.sweeps.leaderboard import Row, aggregate, leaderboard
-from nnexp.sweeps.ledger import OWN_RUN, Ledger, PlannedSweep, PlannedTrial, Standing
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.results import History
 from nnexp.tracking import appearance, contents
 from nnexp.tracking.entries import milliseconds, params, points, points_of

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from nnexp.sweeps.files import trial_folder
-from nnexp.sweeps.ledger import OWN_RUN, Delivered, Ledger, Standing
+from nnexp.sweeps.kept import OWN_RUN, Delivered, Standing
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.results import History, TrialResult
 from nnexp.tracking import contents, views
 from nnexp.tracking.entries import WHOLE, milliseconds

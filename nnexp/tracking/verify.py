@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnexp.sweeps.files import trial_folder
-from nnexp.sweeps.ledger import OWN_RUN, Ledger, Standing
+from nnexp.sweeps.kept import OWN_RUN, Standing
+from nnexp.sweeps.ledger import Ledger
 from nnexp.tracking.entries import WHOLE, cut, name_of
 from nnexp.tracking.limits import LONGEST_DIGEST, LONGEST_TAG
 from nnexp.tracking.store import Store, open_store
@@ -135,10 +136,12 @@ class _Comparison:
         yield from self._difference(key, f"{len(other)} other points", other, replaced=key != OWN_RUN)
 
     def _of_files(self, key: str, run: Run, files: Mapping[str, str], folder: Path) -> Iterator[Difference]:
-        other = [name for name, digest in files.items() if self._hash(run, name) != digest]
-        for name in other:
-            here = "" if sha256(folder / name) == files[name] else ", here too"
-            yield self._named(key, f"{name} missing or damaged{here}")
+        for name, digest in files.items():
+            there, here = self._hash(run, name) == digest, sha256(folder / name) == digest
+            if not there:
+                yield self._named(key, f"{name} missing or damaged{'' if here else ', here too'}")
+            elif not here:
+                yield self._named(key, f"{name} missing or damaged here: the sweep's command makes it again")
 
     def _hash(self, run: Run, name: str) -> str | None:
         """Return the SHA-256 of an artifact; None if there is none."""

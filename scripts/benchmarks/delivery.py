@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from nnexp.sweeps.ledger import OWN_RUN, Ledger
+from nnexp.sweeps.kept import OWN_RUN
+from nnexp.sweeps.ledger import Ledger
 from nnexp.tracking.store import Store, import_mlflow, open_store
 from nnexp.tracking.tracker import Tracker
 

@@ -14,7 +14,8 @@ from nnexp.data.prepared import Data, open_data, store
 from nnexp.sweeps.execution import execute
 from nnexp.sweeps.files import trial_folder
 from nnexp.sweeps.interrupts import Halt, Interrupts
-from nnexp.sweeps.ledger import Ledger, Standing
+from nnexp.sweeps.kept import Standing
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Trial, make_plan
 from nnexp.sweeps.progress import Ended, Failure, Progress
 from nnexp.sweeps.results import History

@@ -8,7 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from nnexp.sweeps.ledger import Delivered, Ledger, SavedSlice, SavedStack
+from nnexp.sweeps.kept import Delivered, SavedSlice, SavedStack
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan, Trial
 from nnexp.sweeps.results import History, TrialResult
 from nnexp.testing.trials import small

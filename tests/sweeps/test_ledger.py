@@ -22,10 +22,12 @@ import pytest
 
 from nnexp.errors import NnexpError
 from nnexp.sweeps.database import DamageError
-from nnexp.sweeps.ledger import OWN_RUN, VERSION, Delivered, Ledger, SavedSlice, SavedStack, Standing
+from nnexp.sweeps.kept import OWN_RUN, Delivered, SavedSlice, SavedStack, Standing
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan
 from nnexp.sweeps.results import History
 from nnexp.sweeps.salvage import salvage
+from nnexp.sweeps.tables import VERSION
 from tests.sweeps.ledgers import RESULT, SETTINGS, add_again, everything, fill, history, keys, plan
 
 DELIVERED = Delivered("sqlite:///mlflow.db nnexp", "run", 0, 4, "finished")

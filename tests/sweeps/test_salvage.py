@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from nnexp.sweeps.database import DamageError, Database, Row, Table
-from nnexp.sweeps.ledger import OUTBOX, OWN_RUN, TABLES, VERSION, Ledger
+from nnexp.sweeps.kept import OWN_RUN
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.pages import HEADER
 from nnexp.sweeps.salvage import salvage
+from nnexp.sweeps.tables import OUTBOX, TABLES, VERSION
 from tests.sweeps.ledgers import SETTINGS, add_again, everything, fill, keys, plan
 
 PAGE = 4096

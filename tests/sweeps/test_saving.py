@@ -14,7 +14,8 @@ from nnexp.errors import NnexpError
 from nnexp.network.architecture import MLP
 from nnexp.sweeps import execution, stacks
 from nnexp.sweeps.interrupts import Interrupts
-from nnexp.sweeps.ledger import Ledger, SavedStack
+from nnexp.sweeps.kept import SavedStack
+from nnexp.sweeps.ledger import Ledger
 from nnexp.testing.contracts import assert_equal_numbers
 from nnexp.testing.trials import small
 from nnexp.training import Training

@@ -13,7 +13,8 @@ from typing import Any
 
 from nnexp.network.optimizers import SGD
 from nnexp.sweeps.files import trial_folder
-from nnexp.sweeps.ledger import Ledger, SavedSlice
+from nnexp.sweeps.kept import SavedSlice
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan, make_plan
 from nnexp.sweeps.results import History, TrialResult
 from nnexp.testing.trials import small

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnexp.sweeps.kept import PlannedTrial, Standing
 from nnexp.sweeps.leaderboard import Row, aggregate
-from nnexp.sweeps.ledger import PlannedTrial, Standing
 from nnexp.sweeps.results import TrialResult
 from nnexp.tracking.appearance import (
     LABEL,

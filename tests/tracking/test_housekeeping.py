@@ -18,7 +18,8 @@ import pytest
 
 from nnexp import housekeeping
 from nnexp.sweeps.holding import holding
-from nnexp.sweeps.ledger import OWN_RUN, Ledger, SavedSlice
+from nnexp.sweeps.kept import OWN_RUN, SavedSlice
+from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.survey import disk, survey
 from nnexp.tracking.store import Store
 from nnexp.tracking.syncing import sync
