@@ -150,12 +150,12 @@ def test_a_failed_trial_that_is_told_to_goes_on_where_it_was_saved(tmp_path: Pat
     assert_equal_numbers(sweep.numbers()[1], alone(sweep.plan.trials[1].config), "trial 1")
 
 
-def many(root: Path, *poisoned: int) -> Sweep:
-    """Return a sweep of eight stacks of one trial each, some of them poisoned."""
+def many(root: Path, *poisoned: int, longest: int = 12) -> Sweep:
+    """Return a sweep of eight stacks of one trial each, some of them poisoned. longest: epochs of the first."""
     return Sweep(
         [
             small(
-                seed=number, training=Training(epochs=12 - number, batch_size=16),
+                seed=number, training=Training(epochs=12 - number if number else longest, batch_size=16),
                 **({"schedule": Poison(kind="raise", epoch=3)} if number in poisoned else {}),
             )
             for number in range(8)
@@ -177,7 +177,7 @@ def test_a_failure_ends_the_run_where_it_is_told_to(tmp_path: Path) -> None:
 
 
 def test_a_failure_stops_what_is_under_way_beside_it(tmp_path: Path) -> None:
-    sweep = many(tmp_path, 1)
+    sweep = many(tmp_path, 1, longest=10**6)
     halt, told = sweep.execute(workers=2, on_error="stop")
     assert halt is not None
     first, second, *others = sweep.standing()

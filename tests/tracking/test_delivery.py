@@ -256,3 +256,17 @@ def artifacts(database: Database, key: str) -> set[str]:
     """Return the names of a trial's artifacts."""
     ((place,),) = database.rows("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_of(database, key)[0],))
     return {path.name for path in Path(place.removeprefix("file://")).iterdir()}
+
+
+def test_between_deliveries_as_much_time_passes_as_is_told(sweep: Pretended) -> None:
+    sweep.begin()
+    sweep.train(sweep.keys, 1, 2)
+    delivery = Delivery(sweep.ledger.path, sweep.plan.id, sweep.store, every=1000.0)
+    delivery.start()
+    wait_until(lambda: not sweep.ledger.pending(sweep.plan.id))
+    sweep.train(sweep.keys, 3, 4)
+    time.sleep(1.0)
+    assert sweep.ledger.pending(sweep.plan.id) == len(sweep.keys)
+    delivery.wake()
+    wait_until(lambda: not sweep.ledger.pending(sweep.plan.id))
+    delivery.abandon()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 import sqlite3
+import sys
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nnexp
@@ -53,6 +56,7 @@ def test_nothing_is_trained_and_nothing_delivered_again(root: Path) -> None:
     assert (done.code, done.err) == (0, "")
     assert "3 of 3 trials are in the ledger already and are not trained again" in done.out
     assert "training" not in done.out
+    assert "look:    " in done.out
     assert points(root) == before
 
 
@@ -114,6 +118,29 @@ def test_a_rerun_trains_again_and_leaves_equal_records_as_they_are(root: Path) -
     assert stored(root) == weights
     epochs = [point[1:4] for point in before if point[1].startswith(("train/", "val/"))]
     assert sorted(epochs) == sorted(point[1:4] for point in points(root) if point[1].startswith(("train/", "val/")))
+
+
+def test_a_damaged_file_of_a_finished_trial_is_said_and_made_again(root: Path) -> None:
+    before, weights = points(root), stored(root)
+    path = min(root.glob("sweeps/same-*/trials/*/weights.npz"))
+    whole = path.read_bytes()
+    path.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    told = run(
+        "same", "--verify", "--root", str(root), folder=root.parent, program=(sys.executable, "-m", "nnexp.sync")
+    )
+    assert told.code == 1
+    assert "weights.npz missing or damaged here: the sweep's command makes it again" in told.out
+    done = again(root, "seed=0,1,2")
+    assert (done.code, done.err) == (0, "")
+    assert f"({path.parent.name[:8]}) are damaged or missing: made again" in done.out
+    assert "training 1 in" in done.out or "1 is reused: another sweep" in done.out
+    print(done.out)
+    with np.load(path) as remade, np.load(BytesIO(whole)) as was:
+        assert {name: remade[name].tobytes() for name in remade} == {name: was[name].tobytes() for name in was}
+    assert stored(root) == weights
+    epochs = [point[1:4] for point in before if point[1].startswith(("train/", "val/"))]
+    assert sorted(epochs) == sorted(point[1:4] for point in points(root) if point[1].startswith(("train/", "val/")))
+    assert len(Recorded(root).runs("trial", "same")) == 3
 
 
 def stored(root: Path) -> dict[str, bytes]:
