@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnexp.sweeps.kept import PlannedTrial, Standing
 from nnexp.sweeps.leaderboard import COUNTS, Row, best_metric
+from nnexp.sweeps.parameters import values_of
 from nnexp.sweeps.results import History
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Known:
     @cached_property
     def parameters(self) -> dict[str, Any]:
         """What each axis chose, as its config has it: numbers are numbers, a component is its name."""
-        return {name: _value(self.about["config"], name, text) for name, text in self.about["chosen"].items()}
+        return values_of(self.about)
 
 
 def trials_frame(trials: Sequence[Known]) -> DataFrame:
@@ -105,17 +106,3 @@ def _frame(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> DataFra
 
 def _parameters(trials: Sequence[Known]) -> list[str]:
     return list(dict.fromkeys(name for each in trials for name in each.parameters))
-
-
-def _value(config: Any, name: str, text: str) -> Any:
-    """Return the value of a dotted path: a component's name, a list as a tuple; the text if the config has none."""
-    node = config
-    for part in name.split("."):
-        if not isinstance(node, Mapping) or part not in node:
-            return text
-        node = node[part]
-    return node.get("name", text) if isinstance(node, Mapping) else _tuples(node)
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value

@@ -1,0 +1,100 @@
+"""Collecting: the snapshot of a sweep from the ledger and the files beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nnexp.reporting.snapshot import Snapshot, make_snapshot
+from nnexp.sweeps.kept import PlannedSweep, Standing
+from nnexp.sweeps.ledger import Ledger
+from nnexp.sweeps.parameters import values_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def collect(ledger: Ledger, root: Path, sweep: PlannedSweep) -> Snapshot:
+    """Return the snapshot of a sweep. root: where the ledger is, and the sweep's folder below."""
+    import pandas
+
+    folder = root / "sweeps" / sweep.id
+    standing = ledger.standing(sweep.id)
+    abouts = list(ledger.abouts(sweep.id))
+    tables = {
+        "trials": pandas.DataFrame([trial_cells(sweep.id, each, standing[each["key"]]) for each in abouts]),
+        "histories": _histories(ledger, sweep.id, [each["key"] for each in abouts if standing[each["key"]].epoch]),
+    }
+    return make_snapshot([_sweep(sweep, folder, abouts)], tables)
+
+
+def trial_cells(sweep: str, about: Mapping[str, Any], standing: Standing) -> dict[str, Any]:
+    """Return a trial as a row of the snapshot. Args: about: it as it was planned, as plain data."""
+    config = {name: value for name, value in about["config"].items() if name != "seed"}
+    result = standing.result
+    cells = {
+        "sweep": sweep,
+        **{name: about[name] for name in ("position", "key", "configuration", "label", "configuration_label", "data")},
+        "seed": about["config"]["seed"],
+        "state": standing.state,
+        "note": standing.note,
+        "epoch": standing.epoch,
+        "reused_from": standing.reused_from,
+        "chosen": as_json(about["chosen"]),
+        "parameters": as_json(values_of(about)),
+        "config": as_json(config),
+        "components": as_json(about.get("components", [])),
+        "code": None if result is None else result.code,
+        "started_at": None if result is None else result.started_at,
+        "ended_at": None if result is None else result.ended_at,
+        "stack_width": None if result is None else result.stack_width,
+        "objective": None if result is None else result.objective,
+    }
+    if result is not None:
+        cells |= {f"summary/{name}": value for name, value in result.summary.items()}
+        cells |= {f"cost/{name}": value for name, value in result.costs.items()}
+    return cells
+
+
+def as_json(plain: Any) -> str:
+    """Return plain data as JSON of one line, the same for the same data."""
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
+
+
+def _histories(ledger: Ledger, sweep: str, keys: Sequence[str]) -> DataFrame:
+    import numpy as np
+    import pandas
+
+    columns: dict[str, list[Any]] = {}
+    rows = 0
+    for key in keys:
+        history = ledger.history(sweep, key)
+        count = len(history.epochs)
+        found: Iterator[tuple[str, Sequence[Any]]] = iter(
+            [("key", [key] * count), ("epoch", history.epochs), ("time", history.times), *history.values.items()]
+        )
+        for name, values in found:
+            columns.setdefault(name, [np.nan] * rows).extend(values)
+        rows += count
+        for values in columns.values():
+            values.extend([np.nan] * (rows - len(values)))
+    return pandas.DataFrame(columns)
+
+
+def _sweep(sweep: PlannedSweep, folder: Path, abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    environment = folder / "environment.json"
+    told = json.loads(environment.read_text(encoding="utf-8")) if environment.exists() else {}
+    head = {name: value for name, value in sweep.head.items() if name != "sweep"}
+    return {
+        **head,
+        "id": sweep.id,
+        "name": sweep.name,
+        "planned_at": sweep.planned_at,
+        "argv": list(sweep.settings.get("argv", ())),
+        "objective": abouts[0]["config"]["objective"],
+        "best_metric": f"{abouts[0]['config']['objective']['metric']}_best",
+        "environment": told,
+        "datasets": {as_json(each["config"]["dataset"]): each["data"] for each in abouts},
+    }
