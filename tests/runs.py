@@ -46,6 +46,6 @@ def hearing_ctrl_c() -> Iterator[None]:
 
 
 def surroundings() -> dict[str, str]:
-    """Return this process's environment without what would tell a command something about tracking, Hydra or the screen."""
+    """Return this process's environment without what tells a command about tracking, Hydra or a screen."""
     told = ("MLFLOW_", "HYDRA_", "COMP_", "DO_NOT_TRACK", "COLUMNS", "LINES")
     return {name: value for name, value in os.environ.items() if not name.startswith(told)}
