@@ -189,7 +189,7 @@ class _Conduct:
 
     def _write_summary(self) -> list[Row]:
         """Write the leaderboard and the figure, and let them be delivered."""
-        from nnexp.reporting.figures import comparison
+        from nnexp.reporting.figures.comparison import comparison
         from nnexp.sweeps.kept import OWN_RUN
         from nnexp.sweeps.leaderboard import as_csv, leaderboard
         from nnexp.sweeps.plan import write_whole

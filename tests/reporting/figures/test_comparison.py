@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from nnexp.reporting.figures import SHOWN, comparison
+from nnexp.reporting.figures.comparison import SHOWN, comparison
 from nnexp.sweeps.leaderboard import Row, leaderboard
 from nnexp.sweeps.results import TrialResult
 from tests.sweeps.test_leaderboard import board, diverged, result

@@ -1,0 +1,145 @@
+"""Axes of figures: limits that leave room, logarithmic scales with plain numbers, ticks where values were swept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nnexp.reporting.drawing import MUTED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+Which = Literal["x", "y"]
+
+DECADES = 2.5  # from which on positive scores stand on a logarithmic axis
+POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float) -> str:
+    """Return a number in as few characters as tell it: 0.001, 250, 3×10⁻⁷."""
+    if value == 0 or 1e-4 <= abs(value) < 1e5:
+        return f"{value:.6g}".replace("-", "−")
+    mantissa, power = f"{value:.5e}".split("e")
+    mantissa = mantissa.rstrip("0").rstrip(".").replace("-", "−")
+    ten = f"10{str(int(power)).translate(POWERS)}"
+    return ten if mantissa == "1" else f"{mantissa}×{ten}"
+
+
+def finite(values: ArrayLike) -> NDArray[np.float64]:
+    """Return the values that are numbers, flat."""
+    found = np.asarray(values, dtype=np.float64).ravel()
+    return found[np.isfinite(found)]
+
+
+def span(values: ArrayLike, margin: float = 0.05) -> tuple[float, float]:
+    """Return limits around values with a margin; never of zero width."""
+    found = finite(values)
+    if not len(found):
+        return 0.0, 1.0
+    low, high = float(found.min()), float(found.max())
+    width = high - low
+    if width <= 1e-6 * max(abs(low), abs(high)):
+        width = 0.02 * max(abs(low), abs(high)) or 1.0
+    return low - margin * width, high + margin * width
+
+
+def log_span(values: ArrayLike, margin: float = 0.04) -> tuple[float, float]:
+    """Return limits around positive values as a logarithmic axis needs them."""
+    found = finite(values)
+    logs = np.log10(found[found > 0])
+    if not len(logs):
+        return 0.1, 10.0
+    low, high = float(logs.min()), float(logs.max())
+    room = margin * (high - low) if high > low else 0.3
+    return float(10 ** (low - room)), float(10 ** (high + room))
+
+
+def scale_scores(axes: Axes, which: Which, values: ArrayLike) -> None:
+    """Give an axis of scores its limits: a logarithmic scale where they are positive and span decades."""
+    found = finite(values)
+    if len(found) and found.min() > 0 and math.log10(found.max() / found.min()) > DECADES:
+        scale_log(axes, which, found)
+    else:
+        axes.set(**{f"{which}lim": span(found)})
+
+
+def scale_log(axes: Axes, which: Which, values: ArrayLike, ticks: Sequence[float] = ()) -> None:
+    """Give an axis a logarithmic scale around values, with ticks where told, else at powers of ten (1, 2, 5)."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    low, high = log_span(values)
+    axes.set(**{f"{which}scale": "log", f"{which}lim": (low, high)})
+    axis = _axis(axes, which)
+    places = [each for each in (ticks or powers(low, high)) if low <= each <= high]
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: number(value))
+
+
+def powers(low: float, high: float, most: int = 7) -> list[float]:
+    """Return powers of ten between limits, with twos and fives where those are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for factors in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
+        found = [float(f"{each}e{power}") for power in range(first, last + 1) for each in factors]
+        found = [each for each in found if low <= each <= high]
+        if len(found) <= most:
+            break
+    step = -(-len(found) // most)
+    return found[::step] if len(found) > 1 else [float(f"{math.sqrt(low * high):.2g}")]
+
+
+def scale_swept(axes: Axes, values: Sequence[float], log: bool) -> NDArray[np.float64]:
+    """Put the values of a swept parameter on the x axis and return where each stands.
+
+    On a logarithmic axis a 0 stands on the left, behind a break.
+    """
+    from matplotlib.ticker import FixedLocator
+
+    above = sorted(each for each in values if each > 0)
+    if not log or not above:
+        axes.set_xlim(span(values))
+        if len(set(values)) <= 12:
+            axes.xaxis.set_major_locator(FixedLocator(sorted(set(values))))
+            axes.xaxis.set_major_formatter(lambda value, _: number(value))
+        return np.asarray(values, dtype=np.float64)
+    zero = above[0] / max((above[-1] / above[0]) ** 0.16, 2.0)
+    places = np.array([each if each > 0 else zero for each in values])
+    ticks = sorted(set(places.tolist())) if len(set(values)) <= 12 else []
+    scale_log(axes, "x", places, ticks)
+    if min(values) <= 0:
+        axes.xaxis.set_major_formatter(lambda value, _: "0" if value == zero else number(value))
+        _break(axes, math.sqrt(zero * above[0]))
+    return places
+
+
+def grid(axes: Axes, which: Literal["x", "y", "both"]) -> None:
+    """Draw thin lines behind the data, and no axis across them."""
+    axes.grid(axis=which)
+    if which == "x":
+        axes.spines["left"].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+    elif which == "y":
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Put the ticks of the x axis at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
+
+
+def _break(axes: Axes, x: float) -> None:
+    transform = axes.get_xaxis_transform()
+    axes.text(x, 0, "//", transform=transform, ha="center", va="center", fontsize=9, color=MUTED, backgroundcolor="w")
+
+
+def _axis(axes: Axes, which: Which) -> Axis:
+    return axes.xaxis if which == "x" else axes.yaxis
