@@ -12,7 +12,7 @@ from nnexp.errors import UsageError
 from nnexp.invocation import Invocation
 from nnexp.screen import Screen
 from nnexp.sweeps.database import DamageError
-from nnexp.sweeps.files import trial_folder
+from nnexp.sweeps.files import read_beginning, trial_folder, write_beginning
 from nnexp.sweeps.holding import is_held
 from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.plan import Plan, code_digest
@@ -70,8 +70,17 @@ class OpenSweep:
             before = next((each for each in ledger.sweeps() if each.id == self.plan.id), None)
             self._new = before is None and self.plan.id not in ledger.damaged_sweeps()
             more = {} if before is None else {"rerun": before.settings.get("rerun")}
-            for line in ledger.add(self.plan, self.code, self._described() | more):
+            began = read_beginning(self.folder)
+            if self._new and began is not None:
+                self.screen.note(
+                    f"the ledger has lost sweep {self.plan.id}, whose folder is there: its trials are made again, "
+                    "its runs in MLflow are gone on with"
+                )
+            for line in ledger.add(self.plan, self.code, self._described() | more, began):
                 self.screen.note(f"{line}; it is trained or delivered again")
+            planned = ledger.sweep(self.plan.id)
+            if planned is not None:
+                write_beginning(self.folder, planned)
         except BaseException:
             ledger.close()
             raise

@@ -16,18 +16,36 @@ import numpy as np
 import yaml
 
 from nnexp.arrays import Floats
-from nnexp.sweeps.plan import Trial
+from nnexp.sweeps.kept import PlannedSweep
+from nnexp.sweeps.plan import Trial, write_whole
 from nnexp.sweeps.results import History
 from nnexp.training.checkpoint import sync_folder
 
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, which is ten times as fast, where it is there
 WRITERS = 8  # threads: a disk makes several files last at once, which is five times as fast as one after another
+BEGINNING = "planned_at"  # a sweep's file
 Files = dict[str, bytes]  # contents by name
 
 
 def trial_folder(folder: Path, key: str) -> Path:
     """Return where a trial's files are, below its sweep's folder."""
     return folder / "trials" / key[:16]
+
+
+def write_beginning(folder: Path, sweep: PlannedSweep) -> None:
+    """Write when a sweep was planned into its folder, once: by it MLflow's runs are found if the ledger is lost."""
+    path = folder / BEGINNING
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, f"{sweep.planned_at!r}\n")
+
+
+def read_beginning(folder: Path) -> float | None:
+    """Return when a folder's sweep was planned, seconds since 1970; None if that is not known."""
+    try:
+        return float((folder / BEGINNING).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def ended_files(

@@ -58,9 +58,10 @@ class Ledger:
 
     # plans
 
-    def add(self, plan: Plan, code: str, settings: Mapping[str, Any]) -> list[str]:
+    def add(self, plan: Plan, code: str, settings: Mapping[str, Any], planned_at: float | None = None) -> list[str]:
         """Record a plan; of one that is there, mend what is damaged, so that it is trained again.
 
+        Args: planned_at: when it was planned, if that is known although the ledger has lost it; now by default.
         Returns: a line for everything that was mended, and for other sweeps whose row is damaged.
         Raises: DamageError if the file's structure is broken, which only salvaging mends.
         """
@@ -73,11 +74,11 @@ class Ledger:
         found, damaged = self._file.sound(SWEEP, {"id": plan.id})
         if not found and not damaged and not self._has_rows(plan.id):
             with self._file.transaction() as cursor:
-                self._file.put(cursor, SWEEP, [sweep_row(plan, code, settings)])
+                self._file.put(cursor, SWEEP, [sweep_row(plan, code, settings, planned_at)])
                 self._file.put(cursor, TRIAL, [trial_row(plan, trial) for trial in plan.trials])
                 self._due(cursor, plan.id, [OWN_RUN])
             return lines
-        row = sweep_row(plan, code, settings)
+        row = sweep_row(plan, code, settings, planned_at)
         if found:
             row |= {name: found[0][name] for name in ("code", "planned_at")}
         return [*lines, *self._mend(plan, row, [SWEEP] if damaged else [])]

@@ -36,14 +36,14 @@ def planned_sweep_of(row: Row) -> PlannedSweep:
     return PlannedSweep(**{**row, "head": json.loads(row["head"]), "settings": json.loads(row["settings"])})
 
 
-def sweep_row(plan: Plan, code: str, settings: Mapping[str, Any]) -> Row:
-    """Return the row of a plan."""
+def sweep_row(plan: Plan, code: str, settings: Mapping[str, Any], planned_at: float | None = None) -> Row:
+    """Return the row of a plan. planned_at: seconds since 1970, now by default."""
     return {
         "id": plan.id,
         "name": plan.name,
         "hash": plan.hash,
         "code": code,
-        "planned_at": time.time(),
+        "planned_at": time.time() if planned_at is None else planned_at,
         "trials": len(plan.trials),
         "head": json.dumps(plan.head()),
         "settings": json.dumps(dict(settings)),

@@ -120,6 +120,20 @@ def test_a_rerun_trains_again_and_leaves_equal_records_as_they_are(root: Path) -
     assert sorted(epochs) == sorted(point[1:4] for point in points(root) if point[1].startswith(("train/", "val/")))
 
 
+def test_a_ledger_that_is_lost_is_said_and_its_runs_in_mlflow_are_found_again(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    assert again(root, "seed=0,1").code == 0
+    (before,) = Recorded(root).runs("sweep", "same")
+    for path in root.glob("ledger.db*"):
+        path.unlink()
+    done = again(root, "seed=0,1")
+    assert done.code == 0
+    assert "the ledger has lost sweep same-" in done.out
+    (after,) = Recorded(root).runs("sweep", "same")
+    assert after.info.run_id == before.info.run_id
+    assert [run.info.status for run in Recorded(root).runs("trial", "same")] == ["FINISHED"] * 2
+
+
 def test_a_damaged_file_of_a_finished_trial_is_said_and_made_again(root: Path) -> None:
     before, weights = points(root), stored(root)
     path = min(root.glob("sweeps/same-*/trials/*/weights.npz"))
