@@ -23,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "config": {"network", "data", "training"},
     "sweeps": {"training", "network", "data", "config"},
     "tracking": {"sweeps", "training", "config"},
-    "reporting": {"statistics", "sweeps", "training", "config"},
+    "reporting": {"statistics", "sweeps", "training", "config", "network", "data"},
     "screen": {"sweeps", "training", "config"},
     "testing": {"config", "training", "data", "network"},
 }

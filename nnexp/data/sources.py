@@ -38,10 +38,12 @@ class Source(Component):
     Args: validation, test: share of the examples, in [0, 1), together below 1; 0 is none. split_seed: of the stream
     that divides the examples, >= 0, the same for all trials; or `trial`: each trial's own seed. standardize: shift and
     scale inputs (and the values of a regression) to mean 0 and variance 1 on the training part.
+    `image`: rows and columns of the image that the inputs are, row by row; None where they are none.
     Raises: ConfigError if a value is out of range.
     """
 
     class_count: ClassVar[int | None]
+    image: ClassVar[tuple[int, int] | None] = None
     validation: float = 0.2
     test: float = 0.2
     split_seed: int | Literal["trial"] = 0
@@ -78,6 +80,7 @@ class Digits(Source):
 
     name: ClassVar[str] = "digits"
     class_count: ClassVar[int | None] = 10
+    image: ClassVar[tuple[int, int] | None] = (8, 8)
 
     def load(self) -> Examples:
         return Examples(*read_bundled("load_digits"))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnexp.reporting.portraits import Portraits, portraits
 from nnexp.reporting.snapshot import Snapshot, make_snapshot
 from nnexp.sweeps.kept import PlannedSweep, Standing
 from nnexp.sweeps.ledger import Ledger
@@ -15,19 +16,32 @@ from nnexp.sweeps.parameters import values_of
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+HASTE = "no predictions, no decision regions: the sweep was told to end, and its networks were not looked at"
 
-def collect(ledger: Ledger, root: Path, sweep: PlannedSweep) -> Snapshot:
-    """Return the snapshot of a sweep. root: where the ledger is, and the sweep's folder below."""
+
+def collect(ledger: Ledger, root: Path, sweep: PlannedSweep, *, wholly: bool = True) -> Snapshot:
+    """Return the snapshot of a sweep.
+
+    Args: root: where the ledger is, and the sweep's folder below. wholly: whether to look at the networks too.
+    """
     import pandas
 
     folder = root / "sweeps" / sweep.id
     standing = ledger.standing(sweep.id)
     abouts = list(ledger.abouts(sweep.id))
+    if wholly:
+        shown = portraits(folder, abouts, standing, lambda key: ledger.history(sweep.id, key))
+    else:
+        shown = Portraits(notes=[HASTE])
+    if "points" in shown.tables:
+        shown.tables["points"].insert(0, "sweep", sweep.id)
     tables = {
+        **shown.tables,
         "trials": pandas.DataFrame([trial_cells(sweep.id, each, standing[each["key"]]) for each in abouts]),
         "histories": _histories(ledger, sweep.id, [each["key"] for each in abouts if standing[each["key"]].epoch]),
     }
-    return make_snapshot([_sweep(sweep, folder, abouts)], tables)
+    told = {"notes": shown.notes, "image": shown.image and list(shown.image)}
+    return make_snapshot([_sweep(sweep, folder, abouts) | told], tables)
 
 
 def trial_cells(sweep: str, about: Mapping[str, Any], standing: Standing) -> dict[str, Any]:

@@ -33,14 +33,18 @@ class Snapshot:
     """What sweeps recorded.
 
     sweeps: one a sweep, as plain data: what plan.json begins with (name, hash, code, numerics, axes, …) and id,
-    planned_at, argv, objective, environment, datasets (digests, by what describes them). trials: a row a planned trial:
+    planned_at, argv, objective, environment, datasets (digests, by what describes them), notes (what could not be had,
+    and why), image (rows and columns of the inputs, if they are one). trials: a row a planned trial:
     sweep, position, key, configuration, label, configuration_label, data, seed, state, note, epoch, reused_from,
     chosen, parameters (what the axes chose, as text and as values), config (without seed), components, code,
     started_at, ended_at (seconds since 1970), stack_width, objective; summary/… and cost/… of those that ended.
-    histories: a row a record: key, epoch, time and each metric. predictions: of the selected configuration: key, part,
-    example, target (a class or value), p0, p1, … regions: of networks with two inputs: key, row, column, x, y and
-    predicted. points: their examples. units: first-layer weights where the input is an image. frames: regions of
-    earlier epochs. Tables that do not apply have no rows.
+    histories: a row a record: key, epoch, time and each metric. predictions: of the selected configuration: key, part
+    (validation, test), example, target (a class or value; target0, target1, … of several) and p0, p1, …: values, or
+    probabilities of classes, which losses without them lack; of classes, predicted. regions: of networks with two
+    inputs: key, row, column, x, y (as the data are stored), predicted, confidence (NaN without probabilities). points:
+    their examples: sweep, part, example, x, y, label. units: first-layer weights where the input is an image: key,
+    unit, pixel, value. frames: regions of earlier epochs: key, epoch, row, column, predicted, val/acc. Tables that do
+    not apply have no rows.
     """
 
     sweeps: tuple[Mapping[str, Any], ...]

@@ -90,6 +90,15 @@ class Evaluation:
         return Answers(self._sums(blocks, Z), blueprint, Z, blocks.truth, classes)
 
 
+def answers_of(problem: Problem, theta: Floats, part: Part) -> Answers:
+    """Return what a network, the one replica of a problem, answers on a part: to the bit what it was judged by.
+
+    Args: theta: (P + S,).
+    """
+    evaluation = Evaluation(problem, np.arange(1), theta[None], part)
+    return evaluation._answers(evaluation._blocks[0])
+
+
 def _height(problem: Problem, examples: int, *, answers: bool) -> int:
     """Return how many replicas are evaluated at once: their activations fit the cache, their answers the memory."""
     sizes, itemsize = problem.blueprint.sizes, np.dtype(problem.blueprint.dtype).itemsize
