@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from urllib.parse import quote
 
 from nnexp.reporting.document import Column, Interval, Value, is_missing
 
@@ -14,7 +16,9 @@ MISSING = "–"
 INFINITE = "∞"
 MINUS = "−"
 DECIMALS = 4  # of a score
+BREAKS = re.compile(r"[ \t-\r\x1c-\x1f\x85\u2028\u2029]+")  # white space, but for the spaces that keep words together
 JOINERS = "\u200c\u200d"  # what words of some languages and compound emoji are spelled with
+NUMBER = re.compile(r"−?\d+(?:,\d{3})*(?:\.\d+)?(?:e−?\d+)?")
 UNITS = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -24,7 +28,7 @@ def shown(text: str) -> str:
     Escaped are control characters, as `\x1b`, the marks that turn the direction of writing, as `\u202e`, and halves of
     characters, as `\ud800`, which no file can hold.
     """
-    return exactly(" ".join(text.split()))
+    return exactly(BREAKS.sub(" ", text))
 
 
 def exactly(text: str) -> str:
@@ -32,6 +36,11 @@ def exactly(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if _seen(each) else each.encode("unicode_escape").decode() for each in text)
+
+
+def address(href: str) -> str:
+    """Return an address with escapes for all that none may have, as spaces, quotes and letters beyond ASCII."""
+    return quote(href.encode(errors="backslashreplace"), safe=":/?#[]@!$&*+,;=%-._~")
 
 
 def _seen(character: str) -> bool:
@@ -121,7 +130,7 @@ def _signs(digits: str) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as a table prints it. full: all of it, where the text says less. key: what it is sorted by, if known."""
+    """A value as a table prints it. full: all its digits, where the text has less. key: what sorts it, if known."""
 
     text: str
     full: str = ""
@@ -131,24 +140,28 @@ class Cell:
 def cells(column: Column, values: Sequence[Value]) -> list[Cell]:
     """Return a column's values as it prints them, all with as many decimals."""
     print_one = _printer(column, values)
-    return [_cell(value, print_one) for value in values]
+    print_text = exactly if column.format == "code" else shown
+    return [Cell(print_text(each)) if isinstance(each, str) else _cell(each, print_one) for each in values]
 
 
-def _cell(value: Value, print_one: Callable[[float], str]) -> Cell:
-    if is_missing(value):
+def _cell(value: float | Interval | None, print_one: Callable[[float], str]) -> Cell:
+    if value is None or is_missing(value):
         return Cell(MISSING)
     if isinstance(value, bool):
         return Cell("yes" if value else "no", key=float(value))
     if isinstance(value, Interval):
+        text, numbers = interval(value, print_one), [value.middle, value.low, value.high]
         full = f"{exact(value.middle)} [{exact(value.low)}, {exact(value.high)}]"
-        return _unless_alike(interval(value, print_one), full, value.middle)
-    if isinstance(value, Real):
-        return _unless_alike(print_one(value), exact(value), float(value))
-    return Cell(shown(str(value)))
+    else:
+        text, numbers, full = print_one(value), [value], exact(value)
+    unit = " s" if print_one is seconds else " B" if print_one is size else ""
+    return Cell(text, "" if _says(text, numbers) else full + unit, float(numbers[0]))
 
 
-def _unless_alike(text: str, full: str, key: float) -> Cell:
-    return Cell(text, full if text != full.replace("-", MINUS) and math.isfinite(key) else "", key)
+def _says(text: str, numbers: Sequence[float]) -> bool:
+    """Whether a text has all digits of the numbers that are finite."""
+    told = [float(each.replace(",", "").replace(MINUS, "-")) for each in NUMBER.findall(text)]
+    return told == [each for each in numbers if math.isfinite(each)]
 
 
 def exact(value: float) -> str:

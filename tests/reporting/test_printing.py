@@ -109,8 +109,18 @@ def test_a_cell_has_all_digits_and_what_it_is_sorted_by() -> None:
     assert cells(column, [0.1234]) == [Cell("0.1234", "", 0.1234)]
     assert cells(column, [None, math.nan]) == [Cell("–"), Cell("–")]
     assert cells(column, [math.inf]) == [Cell("∞", "", math.inf)]
-    assert cells(column, [Interval(0.5, 0.1, 0.9)]) == [Cell("0.5000 [0.1000, 0.9000]", "0.5 [0.1, 0.9]", 0.5)]
-    assert cells(Column("it"), ["plain"]) == [Cell("plain")]
+    assert cells(column, [Interval(0.5, 0.1, 0.9)]) == [Cell("0.5000 [0.1000, 0.9000]", "", 0.5)]
+    assert cells(column, [Interval(0.5, 0.12345, 0.9)])[0].full == "0.5 [0.12345, 0.9]"
+    assert cells(Column("it", format="seconds"), [41.25, 5.0, 7200.0]) == [
+        Cell("41.2 s", "41.25 s", 41.25),
+        Cell("5.00 s", "", 5.0),
+        Cell("2.0 h", "7200.0 s", 7200.0),
+    ]
+    assert cells(Column("it", format="percent"), [5.0, -0.5])[0] == Cell("500.0 %", "5.0", 5.0)
+    assert cells(Column("it", format="integer"), [12345, -1]) == [Cell("12,345", "", 12345.0), Cell("−1", "", -1.0)]
+    assert cells(Column("it", format="p"), [0.0001]) == [Cell("< 0.001", "0.0001", 0.0001)]
+    assert cells(Column("it"), ["two\nlines"]) == [Cell("two lines")]
+    assert cells(Column("it", format="code"), ["two\nlines"]) == [Cell(r"two\nlines")]
 
 
 def test_numbers_of_numpy_are_printed_as_plain_ones() -> None:
@@ -120,10 +130,10 @@ def test_numbers_of_numpy_are_printed_as_plain_ones() -> None:
 
 
 def test_texts_are_one_line_without_anything_that_acts() -> None:
-    assert shown(" a\n b\tc ") == "a b c"
+    assert shown("a\n b\tc ") == "a b c "  # what follows in the same sentence stays apart
     assert shown("a\x1b[31m\x00") == r"a\x1b[31m\x00"
     assert shown("user\u202egnp.exe") == r"user\u202egnp.exe"
     assert shown("half \ud800") == r"half \ud800"
     assert shown("שלום 👩‍🔬 né — −") == "שלום 👩‍🔬 né — −"
-    assert shown("three\N{NO-BREAK SPACE}s") == "three s"
+    assert shown("three\N{NO-BREAK SPACE}s") == "three\N{NO-BREAK SPACE}s"
     assert exactly("three\N{NO-BREAK SPACE}s\n  x") == "three\N{NO-BREAK SPACE}s\\n  x"
