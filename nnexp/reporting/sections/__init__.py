@@ -1,0 +1,1 @@
+"""Sections of a report: each turns a study into blocks of text, tables and figures."""
