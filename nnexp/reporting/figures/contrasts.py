@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import INK, MUTED, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, marked, wrapped
-from nnexp.reporting.figures.scales import finite, grid, span
+from nnexp.reporting.figures.scales import finite, focus, grid, off_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def differences(rows: Sequence[Difference], best: str, metric: str, better: str 
     groups = list(dict.fromkeys(each.group for each in shown))
     figure = new_figure(0.95 + 0.3 * (len(shown) + len(groups)))
     axes = figure.add_subplot()
-    axes.set_xlim(span([0.0, *(value for each in shown for value in finite([*each.paired, each.low, each.high]))]))
+    focus(axes, [[0.0, *each.paired, each.low, each.high] for each in shown])
     axes.axvline(0, color=INK, linewidth=1)
     ticks: dict[int, str] = {}
     y = 0
@@ -80,3 +80,6 @@ def _difference(axes: Axes, row: Difference, y: int) -> None:
     low, middle, high = rounded([row.low, row.middle, row.high])
     axes.plot([low, high], [y, y], color=arm.color, linewidth=2, zorder=3)
     axes.plot([middle], [y], zorder=4, **marked(arm, 6.5))
+    values = finite([*paired, low, high])
+    if len(values):
+        off_scale(axes, y, middle, float(values.min()), float(values.max()))

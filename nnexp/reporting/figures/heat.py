@@ -115,15 +115,19 @@ def _cells(axes: Axes, matrix: Matrix, texts: Sequence[Sequence[str]], colors: s
             corner = (column - 0.5, row - 0.5)
             axes.add_patch(Rectangle(corner, 1, 1, facecolor="#f4f4f4", edgecolor="#bbbbbb", hatch="///", linewidth=0))
         if columns <= TOLD and rows <= 2 * TOLD and texts[row][column]:
-            _write(axes, (column, row), texts[row][column], _ink(image, float(matrix[row, column])))
+            _write(
+                axes,
+                (column, row),
+                texts[row][column],
+                _ink(image, float(matrix[row, column])),
+                bool(np.isfinite(matrix[row, column])),
+            )
     return image
 
 
-def _write(axes: Axes, at: tuple[float, float], text: str, color: str) -> None:
-    boxed: dict[str, Any] = (
-        {"bbox": {"facecolor": "#f4f4f4", "edgecolor": "none", "pad": 1}} if "×" in text and color == INK else {}
-    )
-    axes.text(*at, text, ha="center", va="center", fontsize=8, color=color, linespacing=1.05, **boxed)
+def _write(axes: Axes, at: tuple[float, float], text: str, color: str, plain: bool) -> None:
+    behind: dict[str, Any] = {} if plain else {"bbox": {"facecolor": "#f4f4f4", "edgecolor": "none", "pad": 1}}
+    axes.text(*at, text, ha="center", va="center", fontsize=8, color=color, linespacing=1.05, **behind)
 
 
 def _ink(image: AxesImage, value: float) -> str:

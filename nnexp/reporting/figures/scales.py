@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 Which = Literal["x", "y"]
+
+WIDER = 3.0  # times the width that the better half needs, from which on the rest is off the scale
+PLAIN: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # behind a text
 
 DECADES = 2.5  # from which on positive scores stand on a logarithmic axis
 POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -92,6 +95,35 @@ def powers(low: float, high: float, most: int = 7) -> list[float]:
             break
     step = -(-len(found) // most)
     return found[::step] if len(found) > 1 else [float(f"{math.sqrt(low * high):.2g}")]
+
+
+def focus(axes: Axes, rows: Sequence[ArrayLike]) -> None:
+    """Give the x axis limits for rows of which the first matter most: the last do not squeeze them.
+
+    Where all rows need an axis far wider than the better half (of at least 5) does, those beyond it are off the scale.
+    """
+    first = [finite(each) for each in rows[: max(len(rows) // 2, 5)]]
+    everything = [finite(each) for each in rows]
+    low, high = span(np.concatenate(first or [np.empty(0)]), 0.4)
+    least, most = span(np.concatenate(everything or [np.empty(0)]))
+    if most - least > WIDER * (high - low):
+        axes.set_xlim(low, high)
+    else:
+        axes.set_xlim(least, most)
+
+
+def off_scale(axes: Axes, y: float, middle: float, low: float, high: float) -> bool:
+    """Point to what of a row is beyond the x axis, with its mean if that is; return whether anything is."""
+    left, right = axes.get_xlim()
+    told = f" {number(float(f'{middle:.3g}'))}" if not left <= middle <= right else ""
+    for beyond, text, x, align in (
+        (low < left, f"◂{told}", 0.004, "left"),
+        (high > right, f"{told} ▸", 0.996, "right"),
+    ):
+        if beyond and (not told or (middle < left) == (align == "left")):
+            place: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": align, "va": "center"}
+            axes.text(x, y, text.strip(), fontsize=8, color=MUTED, bbox=PLAIN, zorder=5, **place)
+    return bool(low < left or high > right)
 
 
 def scale_swept(axes: Axes, values: Sequence[float], log: bool) -> NDArray[np.float64]:

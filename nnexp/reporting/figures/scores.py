@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import COLORS, INK, MUTED, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, wrapped
-from nnexp.reporting.figures.scales import finite, grid, scale_scores
+from nnexp.reporting.figures.scales import finite, focus, grid, off_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def leaderboard(rows: Sequence[Scored], metric: str, better: str = "higher", of:
     shown = rows[:SHOWN]
     figure = new_figure(0.95 + 0.36 * max(len(shown), 2))
     axes = figure.add_subplot()
-    scale_scores(axes, "x", np.concatenate([_all(each) for each in shown] or [np.empty(0)]))
+    focus(axes, [_all(each) for each in shown])
     for place, row in enumerate(shown):
         _scores(axes, row.validation, place + UPPER / 1.4, VALIDATION)
         _interval(axes, row, place + UPPER / 1.4, INK)
@@ -65,7 +65,8 @@ def leaderboard(rows: Sequence[Scored], metric: str, better: str = "higher", of:
         _absent(axes, row, place)
     _names(axes, [(each.label, each.note) for each in shown])
     total = max(of or 0, len(rows))
-    more = f"\nthe best {len(shown)} of {total} configurations" if total > len(shown) else ""
+    more = f"; the best {len(shown)} of {total} configurations" if total > len(shown) else ""
+    _beyond(axes, [(place, _all(row), row.middle) for place, row in enumerate(shown)])
     axes.set_xlabel(f"{metric} at the best epoch ({better} is better){more}")
     _legend(axes, tests=any(len(finite(each.test)) for each in shown))
     return figure
@@ -77,8 +78,7 @@ def arms(rows: Sequence[ScoredArm], metric: str, better: str = "higher") -> Figu
     defaults = any(each.defaults for each in rows)
     figure = new_figure(0.95 + (0.52 if defaults else 0.4) * max(len(rows), 2))
     axes = figure.add_subplot()
-    both = [one for each in rows for one in (each.tuned, each.defaults) if one]
-    scale_scores(axes, "x", np.concatenate([_all(each) for each in both] or [np.empty(0)]))
+    focus(axes, [*(_all(each.tuned) for each in rows), *(_all(each.defaults) for each in rows if each.defaults)])
     for place, row in enumerate(rows):
         arm = look(row.place)
         _scores(axes, row.tuned.validation, place + UPPER, arm.color, arm.marker)
@@ -88,6 +88,9 @@ def arms(rows: Sequence[ScoredArm], metric: str, better: str = "higher") -> Figu
             _scores(axes, row.defaults.validation, place + LOWER, DEFAULTS, "|")
             _interval(axes, row.defaults, place + LOWER, DEFAULTS)
         _absent(axes, row.tuned, place)
+    _beyond(axes, [(place, _all(row.tuned), row.tuned.middle) for place, row in enumerate(rows)])
+    found = [(place, row.defaults) for place, row in enumerate(rows) if row.defaults]
+    _beyond(axes, [(place + LOWER, _all(row), row.middle) for place, row in found])
     _names(axes, [(each.label, each.tuned.label) for each in rows])
     axes.set_xlabel(f"{metric} at the best epoch ({better} is better)")
     _legend(axes, any(len(finite(each.tuned.test)) for each in rows), defaults, INK, INK)
@@ -111,6 +114,13 @@ def _interval(axes: Axes, row: Scored, y: float, color: str) -> None:
     middle, low, high = rounded([row.middle, row.low, row.high])
     axes.plot([low, high], [y, y], color=color, linewidth=1.4, zorder=3)
     axes.plot([middle, middle], [y - 0.15, y + 0.15], color=color, linewidth=2.2, zorder=3)
+
+
+def _beyond(axes: Axes, rows: Sequence[tuple[float, Vector, float]]) -> None:
+    """Point to what is off the scale. rows: height, values, mean."""
+    for y, values, middle in rows:
+        if len(finite(values)):
+            off_scale(axes, y, middle, float(finite(values).min()), float(finite(values).max()))
 
 
 def _absent(axes: Axes, row: Scored, y: float) -> None:
