@@ -216,7 +216,7 @@ class Delivery:
 
 def is_delivered(ledger: Ledger, plan: Plan, store: Store) -> bool:
     """Return whether MLflow has all of a sweep, as far as can be seen without importing it, which takes seconds."""
-    if ledger.pending(plan.id):
+    if ledger.pending(plan.id) or _closing(ledger, plan.id) is not None:
         return False
     there = runs_there(store.uri, store.experiment, plan.id)
     if there is None:
@@ -230,9 +230,15 @@ def is_delivered(ledger: Ledger, plan: Plan, store: Store) -> bool:
 
 def close_due(ledger: Ledger, sweep: str) -> None:
     """Let a sweep's own run be told how the sweep stands now that nobody trains it, if it was told something else."""
-    delivered = ledger.deliveries(sweep).get(OWN_RUN)
-    if delivered is not None and delivered.state != contents.sweep_state(ledger.standing(sweep), over=True):
+    if _closing(ledger, sweep) is not None:
         ledger.deliver_again(sweep, [OWN_RUN], wholly=False)
+
+
+def _closing(ledger: Ledger, sweep: str) -> str | None:
+    """Return the state that a sweep's own run is to be told now that nobody trains it; None if it knows."""
+    delivered = ledger.deliveries(sweep).get(OWN_RUN)
+    state = contents.sweep_state(ledger.standing(sweep), over=True)
+    return None if delivered is None or delivered.state == state else state
 
 
 def reconcile(ledger: Ledger, root: Path) -> list[str]:

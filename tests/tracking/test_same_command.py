@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import sys
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import pytest
 import nnexp
 from nnexp.config.compose import conf_folder
 from nnexp.sweeps.holding import holding
+from nnexp.sweeps.kept import OWN_RUN
+from nnexp.sweeps.ledger import Ledger
 from tests.runs import Ended, run
 from tests.tracking.conftest import Recorded
 
@@ -118,6 +121,19 @@ def test_a_rerun_trains_again_and_leaves_equal_records_as_they_are(root: Path) -
     assert stored(root) == weights
     epochs = [point[1:4] for point in before if point[1].startswith(("train/", "val/"))]
     assert sorted(epochs) == sorted(point[1:4] for point in points(root) if point[1].startswith(("train/", "val/")))
+
+
+def test_a_sweep_whose_end_was_not_told_any_more_is_told_it_by_the_same_command(root: Path) -> None:
+    (sweep,) = Recorded(root).runs("sweep", "same")
+    with closing(Ledger(root / "ledger.db")) as ledger:
+        (planned,) = ledger.sweeps()[:1]
+        told = ledger.deliveries(planned.id)[OWN_RUN]
+        ledger.delivered(planned.id, OWN_RUN, replace(told, state="running"))
+        assert not ledger.pending(planned.id)
+    with closing(sqlite3.connect(root / "mlflow.db")) as store, store:
+        store.execute("UPDATE runs SET status = 'RUNNING' WHERE run_uuid = ?", (sweep.info.run_id,))
+    assert again(root, "seed=0,1,2").code == 0
+    assert [run.info.status for run in Recorded(root).runs("sweep", "same")] == ["FINISHED"]
 
 
 def test_a_ledger_that_is_lost_is_said_and_its_runs_in_mlflow_are_found_again(tmp_path: Path) -> None:
