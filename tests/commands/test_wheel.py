@@ -26,8 +26,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_carries_the_package_and_every_file_of_conf(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     conf = {f"nnexp/{path.relative_to(PROJECT).as_posix()}" for path in (PROJECT / "conf").rglob("*.yaml")}
-    code = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "nnexp").rglob("*.py")}
-    assert conf | code <= names
+    files = {path for path in (PROJECT / "nnexp").rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {".py", ".j2", ".css", ".js"} <= {path.suffix for path in files}  # the page of a report is not only code
+    assert conf | {path.relative_to(PROJECT).as_posix() for path in files} <= names
     assert not any(name.startswith(("conf/", "tests/", "scripts/", "docs/")) for name in names)
     assert not any("example" in name for name in names)
 

@@ -258,6 +258,7 @@ def _moving() -> bytes:
     return content.getvalue()
 
 
+ELSEWHERE = "127.0.0.1:9"
 # Each sets window.attacked where it runs, or asks for something from elsewhere, or breaks what surrounds it.
 ATTACKS = (
     "<script>window.attacked = 1</script>",
@@ -284,20 +285,22 @@ SVG = (
 )
 
 
-def hostile(attacks: tuple[str, ...] = ATTACKS) -> Document:
-    """Return a document with hostile texts in every place that takes one."""
+def hostile(elsewhere: str = ELSEWHERE) -> Document:
+    """Return a document with hostile texts in every place that takes one. elsewhere: what they ask."""
+    attacks = tuple(attack.replace(ELSEWHERE, elsewhere) for attack in ATTACKS)
     return Document(
         " ".join(attacks),
         " ".join(attacks),
-        tuple(_hostile_section(at, attack) for at, attack in enumerate(attacks)),
+        tuple(_hostile_section(at, attack, elsewhere) for at, attack in enumerate(attacks)),
         tuple((attack, every) for attack in attacks for every in (attack, Code(attack), Strong(attack))),
     )
 
 
-def _hostile_section(at: int, attack: str) -> Section:
+def _hostile_section(at: int, attack: str, elsewhere: str) -> Section:
+    svg = SVG.replace(ELSEWHERE.encode(), elsewhere.encode())
     every: Text = inline(
         *(attack, Code(attack), Strong(attack), Link(attack, attack), Link(attack, "javascript:window.attacked=1")),
-        *(Link(attack, f"https://127.0.0.1:9/{attack}"), Reference(f"drawn-{at}", attack), Reference(attack)),
+        *(Link(attack, f"https://{elsewhere}/{attack}"), Reference(f"drawn-{at}", attack), Reference(attack)),
     )
     table = Table(
         f"table-{at}",
@@ -307,9 +310,9 @@ def _hostile_section(at: int, attack: str) -> Section:
         every,
         shown=2,
     )
-    drawn = FigureBlock(f"drawn-{at}", attack, every, attack, SVG)
+    drawn = FigureBlock(f"drawn-{at}", attack, every, attack, svg)
     moving = Animation(
-        f"moving-{at}", attack, every, attack, SVG, FigureBlock(f"stills-{at}", attack, every, attack, None)
+        f"moving-{at}", attack, every, attack, svg, FigureBlock(f"stills-{at}", attack, every, attack, None)
     )
     callouts = (Callout("answer", every), Callout("warning", every), Callout("note", every), Callout("refusal", every))
     folded = Details(attack, (Paragraph(every), Details(attack, (Steps((attack,)),))))
