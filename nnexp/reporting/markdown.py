@@ -20,7 +20,6 @@ from nnexp.reporting.document import (
     Omitted,
     Paragraph,
     Part,
-    Places,
     Reference,
     Section,
     Steps,
@@ -29,6 +28,7 @@ from nnexp.reporting.document import (
     Text,
     inline,
 )
+from nnexp.reporting.places import Places
 from nnexp.reporting.printing import address, cells, exactly, shown
 
 CALLED = {"answer": "IMPORTANT", "warning": "WARNING", "note": "NOTE", "refusal": "CAUTION"}

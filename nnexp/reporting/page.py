@@ -15,7 +15,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from nnexp.reporting.document import Code, Document, Inline, Places, Table, Text, inline
+from nnexp.reporting.document import Code, Document, Inline, Table, Text, inline
+from nnexp.reporting.places import Places
 from nnexp.reporting.printing import MISSING, Cell, address, cells, exactly, shown
 
 HERE = Path(__file__).parent

@@ -33,7 +33,8 @@ LATIN = "\u017f"  # up to here, every LaTeX has the letters
 
 
 def save(table: Table, folder: Path) -> tuple[Path, Path]:
-    """Write NAME.csv and NAME.tex into a folder that exists."""
+    """Write NAME.csv and NAME.tex into a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
     texts = {"csv": csv_text(table), "tex": tex_text(table)}
     paths = {kind: folder / f"{table.name}.{kind}" for kind in texts}
     for kind, text in texts.items():

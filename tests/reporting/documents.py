@@ -322,7 +322,7 @@ def _hostile_section(at: int, attack: str, elsewhere: str) -> Section:
 
 def write(document: Document, folder: Path) -> None:
     """Write a document's page, Markdown and tables into a folder."""
-    (folder / "tables").mkdir(parents=True)
+    folder.mkdir(parents=True)
     (folder / "report.html").write_text(html_text(document), encoding="utf-8")
     (folder / "report.md").write_text(markdown_text(document), encoding="utf-8")
     for table in document.tables():

@@ -16,14 +16,13 @@ from nnexp.reporting.document import (
     Interval,
     Link,
     Paragraph,
-    Place,
-    Places,
     Section,
     Strong,
     Table,
     inline,
     is_missing,
 )
+from nnexp.reporting.places import Place, Places
 
 COLUMNS = (Column("arm"), Column("score", format="score"))
 

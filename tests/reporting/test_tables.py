@@ -102,6 +102,6 @@ def test_a_title_cannot_end_the_comment_that_it_stands_in() -> None:
 
 def test_both_files_are_written_whatever_is_in_the_table(tmp_path: Path) -> None:
     hostile = Table("texts", "half \ud800", (Column("it \ud800"),), (("half \ud800",),))
-    paths = save(hostile, tmp_path)
+    paths = save(hostile, tmp_path / "made" / "tables")
     assert [path.name for path in paths] == ["texts.csv", "texts.tex"]
     assert paths[0].read_bytes() == b"it \\ud800\nhalf \\ud800\n"
