@@ -128,6 +128,7 @@ def _write(snapshot: Snapshot, folder: Path, settings: Settings, clock: Clock | 
     document, told = outline(study, Canvas(folder / "figures"), found, ranked=ranked, timed=lap)
     (folder / "report.html").write_text(html_text(document), encoding="utf-8")
     (folder / "report.md").write_text(markdown_text(document), encoding="utf-8")
+    (folder / "tables").mkdir()
     for table in document.tables():
         save(table, folder / "tables")
     _write_animations(document, folder / "figures")

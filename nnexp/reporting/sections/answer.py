@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnexp.reporting.canvas import Canvas
 from nnexp.reporting.document import (
     Block,
     Callout,
@@ -89,7 +88,7 @@ def paired(first: Configuration, second: Configuration, tested: bool) -> tuple[V
     return np.array([one[seed] for seed in common]), np.array([other[seed] for seed in common])
 
 
-def answer(study: Study, canvas: Canvas, found: Sequence[Finding], *, ranked: bool) -> Section:
+def answer(study: Study, found: Sequence[Finding], *, ranked: bool) -> Section:
     """Return the section. ranked: whether a ranking is made although something forbids it, if it does."""
     return Section("answer", "The question and the answer", tuple(_blocks(study, found, ranked)))
 
