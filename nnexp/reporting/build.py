@@ -69,10 +69,11 @@ def build(
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        study, told = _write(snapshot, building, settings, clock)
+        write_snapshot(snapshot, building / "snapshot")
+        written = read_snapshot(building / "snapshot")  # what anybody will build it from
+        study, told = _write(written, building, settings, clock)
         if provenance is not None:
             (building / PROVENANCE).write_text(as_json(provenance), encoding="utf-8")
-        write_snapshot(snapshot, building / "snapshot")
         building.chmod(0o755)  # mkdtemp's are for their owner alone
         if folder.exists():
             shutil.rmtree(folder)
