@@ -122,21 +122,20 @@ def _ped_anova(
 
 
 def _study(columns: Mapping[str, Sequence[Value]], v: Float64s, log: frozenset[str]) -> Study:
-    """Return a study in memory, its trials in an order that is theirs."""
+    """Return a study in memory; the order of its trials does not matter, as Optuna counts them on a grid."""
     import optuna
 
     spaces = {name: _distribution(column, name in log) for name, column in columns.items()}
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0))
     there = v[np.isfinite(v)]
     worst = float(there.min()) if len(there) else 0.0
-    rows = sorted(range(len(v)), key=lambda i: (v[i], [repr(columns[name][i]) for name in sorted(columns)]))
     study.add_trials(
         optuna.trial.create_trial(
             params={name: column[i] for name, column in columns.items() if column[i] is not None},
             distributions={name: spaces[name] for name, column in columns.items() if column[i] is not None},
             value=float(v[i]) if math.isfinite(v[i]) else worst,
         )
-        for i in rows
+        for i in range(len(v))
     )
     return study
 

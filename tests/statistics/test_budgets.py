@@ -130,6 +130,7 @@ def test_orders_are_drawn_where_there_are_too_many_and_their_error_is_told() -> 
 def test_slow_trials_and_those_that_diverge_use_the_time() -> None:
     quick = expected_best_in([1, 2], [1, 1], [0, 1, 2], rng())
     assert quick.expected.tolist() == [1, 1.5, 2]
+    assert expected_best_in([1, 2], [1, 1], [0, 1], rng(), floor=0.1).expected.tolist() == [0.1, 1.5]
     slow = expected_best_in([1, 2, MISSING], [1, 1, 8], [1, 2, 9, 10], rng(), floor=0)
     assert slow.expected.tolist() == pytest.approx([1, (2 + 2 + 1 + 2) / 6, (2 + 2 + 1 + 2 + 1 + 2) / 6, 2])
 
