@@ -47,14 +47,30 @@ class Interval:
         return not self.low <= value <= self.high
 
 
+@dataclass(frozen=True)
+class Band:
+    """Estimates at each of T places, each with its own interval, (T,) each; NaN where it is not known. n: of how many.
+
+    at: the places. share: the estimates there.
+    """
+
+    at: Float64s
+    share: Float64s
+    low: Float64s
+    high: Float64s
+    level: float
+    n: int
+
+
 def mean(values: ArrayLike) -> float:
-    """Return sum x_i / n, the sum rounded once, so that it does not depend on the order.
+    """Return sum x_i / n, the sum rounded once, so that it does not depend on the order; never beyond the ends.
 
     Args: values: (n,), finite.
     Raises: DataError if there is none, or one is not finite.
     """
     x, exponent = _scaled(finite(values))
-    return math.ldexp(math.fsum(x) / len(x), exponent)
+    middle = min(max(math.fsum(x) / len(x), x[0]), x[-1])  # three times 0.7, over 3, is not 0.7
+    return math.ldexp(middle, exponent)
 
 
 def deviation(values: ArrayLike) -> float:

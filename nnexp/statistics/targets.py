@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnexp.errors import DataError, require
-from nnexp.statistics.intervals import outer_ranks
+from nnexp.statistics.intervals import Band, outer_ranks
 from nnexp.statistics.samples import Float64s, check_level, finite, matrix, several
 
 
@@ -27,18 +27,6 @@ class Steps:
     def __call__(self, x: ArrayLike) -> Float64s:
         """Return the share at x, of x's shape."""
         return np.concatenate([[0.0], self.share])[np.searchsorted(self.at, x, "right")]
-
-
-@dataclass(frozen=True)
-class Band:
-    """A share at each of T places, with bounds, (T,) each. n: of how many values."""
-
-    at: Float64s
-    share: Float64s
-    low: Float64s
-    high: Float64s
-    level: float
-    n: int
 
 
 def time_to_target(scores: ArrayLike, target: float, times: ArrayLike | None = None) -> float:

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnexp.errors import ConfigError, DataError
-from nnexp.statistics.budgets import expected_best, expected_best_biased, expected_best_in, expected_selected
+from nnexp.statistics.budgets import (
+    expected_best,
+    expected_best_band,
+    expected_best_biased,
+    expected_best_in,
+    expected_selected,
+)
 
 SCORES = st.lists(st.integers(-20, 20).map(float), min_size=1, max_size=7)
 MISSING = -np.inf
@@ -52,6 +58,37 @@ def test_the_expected_best_has_no_bias_and_dodges_has() -> None:
     biased = np.mean([expected_best_biased(each, [n]) for each in sweeps])
     assert unbiased == pytest.approx(truth, abs=0.003)
     assert biased < truth - 0.02
+
+
+def test_the_band_of_the_expected_best_holds_the_truth_about_as_often_as_its_docstring_says() -> None:
+    n, source = np.array([1, 2, 4]), rng(5)
+    bands = [expected_best_band(source.random(40), n, source, resamples=200) for _ in range(500)]
+    held = np.mean([(band.low <= n / (n + 1)) & (n / (n + 1) <= band.high) for band in bands], axis=0)
+    assert ((held > 0.88) & (held < 0.97)).all()
+
+
+def test_a_band_is_that_of_resampled_trials_and_is_not_given_where_it_fails() -> None:
+    scores = rng(6).normal(size=30)
+    found = expected_best_band(scores, [1, 3, 4, 30], rng(7), level=0.9, resamples=999)
+    source = rng(8)
+    drawn = np.array([expected_best(source.choice(scores, 30), [1, 3]) for _ in range(999)])
+    low, high = np.quantile(drawn, [0.05, 0.95], axis=0)
+    np.testing.assert_allclose([found.low[:2], found.high[:2]], [low, high], atol=0.05)
+    assert np.isnan([found.low[2:], found.high[2:]]).all()
+    assert found.share.tolist() == expected_best(scores, [1, 3, 4, 30]).tolist()
+    assert (found.at.tolist(), found.level, found.n) == ([1, 3, 4, 30], 0.9, 30)
+
+
+def test_a_band_depends_on_no_order_and_on_missing_scores_as_its_estimate_does() -> None:
+    scores = np.array([*rng(6).random(38), MISSING, MISSING])
+    one, other = (expected_best_band(each, [1, 4], rng(), floor=0.1) for each in (scores, scores[::-1]))
+    assert (one.low.tolist(), one.high.tolist()) == (other.low.tolist(), other.high.tolist())
+    assert (one.low < one.share).all()
+    lost = expected_best_band([MISSING] * 10, [1], rng())
+    assert lost.share.tolist() == [MISSING]
+    assert np.isnan([lost.low, lost.high]).all()
+    with pytest.raises(ConfigError, match="level"):
+        expected_best_band(scores, [1], rng(), level=2)
 
 
 def test_ten_thousand_trials_neither_overflow_nor_lose_digits() -> None:

@@ -156,7 +156,8 @@ def test_configurations_that_do_not_differ_have_no_share_and_may_have_less_than_
     between = [variance_components(list(rng.normal(size=(5, 4)))) for _ in range(500)]
     assert np.mean([each.between for each in between]) == pytest.approx(0, abs=0.03)
     assert min(each.between for each in between) < 0 <= min(each.intraclass for each in between)
-    assert variance_components([[0.1, 0.1], [0.1, 0.1]]).intraclass == 0
+    same = variance_components([[0.7] * 3, [0.7] * 6, [0.7] * 11])
+    assert (same.within, same.between, same.intraclass) == (0, 0, 0)
     assert variance_components([[0.1, 0.1], [0.2, 0.2]]).intraclass == 1
 
 
