@@ -43,7 +43,7 @@ def differences(rows: Sequence[Difference], best: str, metric: str, better: str 
     groups = list(dict.fromkeys(each.group for each in shown))
     figure = new_figure(0.95 + 0.3 * (len(shown) + len(groups)))
     axes = figure.add_subplot()
-    focus(axes, [[0.0, *each.paired, each.low, each.high] for each in shown])
+    focus(axes, "x", [[0.0, *each.paired, each.low, each.high] for each in shown])
     axes.axvline(0, color=INK, linewidth=1)
     ticks: dict[int, str] = {}
     y = 0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnexp.reporting.drawing import INK, look, new_figure, rounded, styled
+from nnexp.reporting.drawing import INK, MUTED, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, marked, wrapped
-from nnexp.reporting.figures.scales import grid, scale_log, scale_scores
+from nnexp.reporting.figures.scales import focus, grid, scale_log, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,9 @@ def pareto(spent: Sequence[Spent], cost: str, metric: str, better: str = "higher
     figure = new_figure(3.6 + 0.2 * -(-len(arms) // 7))
     axes = figure.add_subplot()
     scale_log(axes, "x", [each.cost for each in there])
-    scale_scores(axes, "y", [each.score for each in there])
+    ranked = sorted((each.score for each in there), reverse=better == "higher")
+    focus(axes, "y", [[each] for each in ranked])
+    _off_scale(axes, [each.score for each in there])
     for each in there:
         strong = each in front
         axes.plot(
@@ -113,6 +115,7 @@ def accounting(rows: Sequence[Ended]) -> Figure:
     axes.set_ylim(max(len(shown), 2) - 0.4, -0.6)
     axes.set_xlim(0, 1.15 * max([*lefts, 1.0]))
     grid(axes, "x")
+    whole_ticks(axes)
     axes.set_xlabel("Trials (finished of planned beside)")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, borderaxespad=0.1)
     return figure
@@ -126,6 +129,18 @@ def pareto_front(spent: Sequence[Spent], better: str = "higher") -> list[Spent]:
         if not found or sign * each.score > sign * found[-1].score:
             found.append(each)
     return found
+
+
+def _off_scale(axes: Axes, scores: Sequence[float]) -> None:
+    """Tell how many points are beyond the y axis."""
+    low, high = axes.get_ylim()
+    for count, y, va, sign in (
+        (sum(each < low for each in scores), 0.01, "bottom", "▾"),
+        (sum(each > high for each in scores), 0.99, "top", "▴"),
+    ):
+        if count:
+            told = f"{sign} {count} off the scale"
+            axes.text(0.01, y, told, transform=axes.transAxes, va=va, fontsize=8, color=MUTED)
 
 
 def _arms(axes: Axes, arms: dict[int, str]) -> None:

@@ -49,9 +49,10 @@ class Region:
 @styled
 def regions(panels: Sequence[Region], points: Points, classes: Sequence[str], title: str = "") -> Figure:
     """Draw decision regions side by side, the examples on top. title: over all of them, as an epoch."""
-    columns = min(max(len(panels), 1), 4 if len(panels) > 4 else 3)
+    columns = min(max(len(panels), 1), 3 if len(panels) in (3, 5, 6) else 4)
     rows = math.ceil(len(panels) / columns) or 1
-    figure = new_figure(0.75 + (7.0 / max(columns, 2) + 0.1) * rows)
+    titles = 0.42 if any(each.note for each in panels) else 0.27
+    figure = new_figure(0.4 + (7.0 / max(columns, 2) - 0.05 + titles) * rows)
     found = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes in found.flat[len(panels) :]:
         axes.set_visible(False)
@@ -77,7 +78,7 @@ def units(weights: ArrayLike, labels: Sequence[str] = ()) -> Figure:
     images = rounded(weights)[:SHOWN]
     columns = min(max(len(images), 1), 8)
     rows = math.ceil(len(images) / columns) or 1
-    figure = new_figure(0.4 + rows * (0.95 if labels else 0.8) + (0.5 if rows == 1 else 0))
+    figure = new_figure(0.4 + rows * (0.98 if labels else 0.76) + (0.5 if rows == 1 else 0))
     panels = figure.subplots(rows, columns, squeeze=False)
     largest = float(np.nanmax(np.abs(images), initial=0.0)) or 1.0
     shown = None

@@ -97,19 +97,26 @@ def powers(low: float, high: float, most: int = 7) -> list[float]:
     return found[::step] if len(found) > 1 else [float(f"{math.sqrt(low * high):.2g}")]
 
 
-def focus(axes: Axes, rows: Sequence[ArrayLike]) -> None:
-    """Give the x axis limits for rows of which the first matter most: the last do not squeeze them.
+def focus(axes: Axes, which: Which, rows: Sequence[ArrayLike], first: int | None = None) -> None:
+    """Give an axis limits for rows of which the first matter most: the last do not squeeze them.
 
-    Where all rows need an axis far wider than the better half (of at least 5) does, those beyond it are off the scale.
+    Where all rows need an axis far wider than the first do (the better half, at least 5), the others are off the scale.
     """
-    first = [finite(each) for each in rows[: max(len(rows) // 2, 5)]]
-    everything = [finite(each) for each in rows]
-    low, high = span(np.concatenate(first or [np.empty(0)]), 0.4)
-    least, most = span(np.concatenate(everything or [np.empty(0)]))
-    if most - least > WIDER * (high - low):
-        axes.set_xlim(low, high)
-    else:
-        axes.set_xlim(least, most)
+    count = max(len(rows) // 2, 5) if first is None else first
+    some, everything = (joined([finite(each) for each in part]) for part in (rows[:count], rows))
+    axes.set(**{f"{which}lim": narrowed(some, everything)})
+
+
+def narrowed(some: ArrayLike, everything: ArrayLike) -> tuple[float, float]:
+    """Return limits around all values, or around some that matter more where the others would squeeze them."""
+    low, high = span(some, 0.4)
+    least, most = span(everything)
+    return (low, high) if len(finite(some)) and most - least > WIDER * (high - low) else (least, most)
+
+
+def joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return arrays one after another; none give an empty one."""
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def off_scale(axes: Axes, y: float, middle: float, low: float, high: float) -> bool:

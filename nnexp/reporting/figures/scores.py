@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def leaderboard(rows: Sequence[Scored], metric: str, better: str = "higher", of:
     shown = rows[:SHOWN]
     figure = new_figure(0.95 + 0.36 * max(len(shown), 2))
     axes = figure.add_subplot()
-    focus(axes, [_all(each) for each in shown])
+    focus(axes, "x", [_all(each) for each in shown])
     for place, row in enumerate(shown):
         _scores(axes, row.validation, place + UPPER / 1.4, VALIDATION)
         _interval(axes, row, place + UPPER / 1.4, INK)
@@ -78,7 +79,9 @@ def arms(rows: Sequence[ScoredArm], metric: str, better: str = "higher") -> Figu
     defaults = any(each.defaults for each in rows)
     figure = new_figure(0.95 + (0.52 if defaults else 0.4) * max(len(rows), 2))
     axes = figure.add_subplot()
-    focus(axes, [*(_all(each.tuned) for each in rows), *(_all(each.defaults) for each in rows if each.defaults)])
+    tuned = sorted((each.tuned for each in rows), key=lambda each: _rank(each, better))
+    both = [*tuned, *(each.defaults for each in rows if each.defaults)]
+    focus(axes, "x", [_all(each) for each in both], max(-(-len(tuned) // 2), 3))
     for place, row in enumerate(rows):
         arm = look(row.place)
         _scores(axes, row.tuned.validation, place + UPPER, arm.color, arm.marker)
@@ -95,6 +98,10 @@ def arms(rows: Sequence[ScoredArm], metric: str, better: str = "higher") -> Figu
     axes.set_xlabel(f"{metric} at the best epoch ({better} is better)")
     _legend(axes, any(len(finite(each.tuned.test)) for each in rows), defaults, INK, INK)
     return figure
+
+
+def _rank(row: Scored, better: str) -> float:
+    return math.inf if math.isnan(row.middle) else -row.middle if better == "higher" else row.middle
 
 
 def _all(row: Scored) -> Vector:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import COLORS, INK, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import End, cut, label_ends, marked
-from nnexp.reporting.figures.lines import NONE, Curve
-from nnexp.reporting.figures.scales import finite, grid, scale_scores, span, whole_ticks
+from nnexp.reporting.figures.lines import Curve
+from nnexp.reporting.figures.scales import finite, grid, joined, narrowed, scale_scores, span, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def learning(courses: Sequence[Course], metric: str, unit: str = "Epochs") -> Fi
     figure = new_figure(0.8 + (1.75 if columns > 1 else 2.4) * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     everything = [curve for each in courses for curve in (each.train, each.validation)]
-    scale_scores(panels[0, 0], "y", _heights(everything))
+    _scale_y(panels[0, 0], everything)
     _scale_x(panels[0, 0], everything, unit)
     for each, axes in zip(courses, panels.flat, strict=False):
         grid(axes, "y")
@@ -98,10 +98,8 @@ def _together(axes: Axes, arms: Sequence[Curve], unit: str, zero: bool = False) 
     shown = arms if len(arms) <= BANDS else [Curve(each.label, each.place, each.x, each.y) for each in arms]
     _scale_x(axes, shown, unit)
     if zero:
-        axes.set_ylim(span([0.0, *_heights(shown)]))
         axes.axhline(0, color=INK, linewidth=0.8)
-    else:
-        scale_scores(axes, "y", _heights(shown))
+    _scale_y(axes, shown, [0.0] if zero else [])
     for place, each in enumerate(shown):
         line = thinned(each)
         step = max(len(line.x) // 6, 1)
@@ -139,17 +137,25 @@ def _outer(panels: NDArray[np.object_], row: int, column: int, count: int) -> No
 
 
 def _scale_x(axes: Axes, lines: Sequence[Curve], unit: str) -> None:
-    axes.set_xlim(span(_joined([each.x for each in lines]), 0.02))
+    axes.set_xlim(span(joined([each.x for each in lines]), 0.02))
     if unit == "Epochs":
         whole_ticks(axes)
 
 
-def _heights(lines: Sequence[Curve]) -> Vector:
-    return _joined([part for each in lines for part in (each.y, each.low, each.high)])
+def _scale_y(axes: Axes, lines: Sequence[Curve], more: Sequence[float] = ()) -> None:
+    """Give the y axis limits; where the first tenth of the training needs far more than the rest, those of the rest."""
+    scale_scores(axes, "y", [*_heights(lines), *more])
+    if axes.get_yscale() == "linear":
+        axes.set_ylim(narrowed([*_heights(lines, 0.1), *more], [*_heights(lines), *more]))
 
 
-def _joined(parts: Sequence[Vector]) -> Vector:
-    return np.concatenate(parts) if parts else NONE
+def _heights(lines: Sequence[Curve], after: float = 0.0) -> Vector:
+    """Return the heights of lines and bands, from a share of their x on."""
+    found = []
+    for each in lines:
+        start = each.x[0] + after * (each.x[-1] - each.x[0]) if len(each.x) else 0.0
+        found += [part[each.x >= start] for part in (each.y, each.low, each.high) if len(part)]
+    return joined(found)
 
 
 def _end(curve: Curve) -> End:
