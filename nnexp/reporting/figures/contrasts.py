@@ -41,7 +41,7 @@ def differences(rows: Sequence[Difference], best: str, metric: str, better: str 
     """Draw paired differences to the best with their intervals around zero, grouped by decision."""
     shown = rows[:SHOWN]
     groups = list(dict.fromkeys(each.group for each in shown))
-    figure = new_figure(0.95 + 0.3 * (len(shown) + len(groups)))
+    figure = new_figure(1.1 + 0.3 * (len(shown) + len(groups)))
     axes = figure.add_subplot()
     focus(axes, "x", [[0.0, *each.paired, each.low, each.high] for each in shown])
     axes.axvline(0, color=INK, linewidth=1)
@@ -63,8 +63,8 @@ def differences(rows: Sequence[Difference], best: str, metric: str, better: str 
 
 def _told(best: str, metric: str, better: str, shown: int, all: int) -> str:
     side = "left of 0: worse" if better == "higher" else "right of 0: worse"
-    more = f"\nthe first {shown} of {all}" if all > shown else ""
-    return f"{metric} minus that of {cut(best, 40)}, same seeds ({side}){more}"
+    more = f"; the first {shown} of {all}" if all > shown else ""
+    return f"{metric} minus that of {cut(best, 40)}\nover the same seeds ({side}{more})"
 
 
 def _heading(axes: Axes, group: str, y: int) -> None:

@@ -57,7 +57,7 @@ def pareto(spent: Sequence[Spent], cost: str, metric: str, better: str = "higher
     there = [each for each in spent if np.isfinite([each.cost, each.score]).all() and each.cost > 0]
     front = pareto_front(there, better)
     arms = {each.place: each.arm for each in sorted(there, key=lambda each: each.place)}
-    figure = new_figure(3.6 + 0.2 * -(-len(arms) // 7))
+    figure = new_figure(3.6 + 0.2 * -(-len(arms) // 4))
     axes = figure.add_subplot()
     scale_log(axes, "x", [each.cost for each in there])
     ranked = sorted((each.score for each in there), reverse=better == "higher")
@@ -81,7 +81,7 @@ def pareto(spent: Sequence[Spent], cost: str, metric: str, better: str = "higher
     )
     grid(axes, "both")
     axes.set(xlabel=cost, ylabel=f"Mean {metric}\n({better} is better)")
-    _arms(axes, arms)
+    _arms(figure, arms)
     _name_front(figure, axes, front, better)
     return figure
 
@@ -143,14 +143,13 @@ def _off_scale(axes: Axes, scores: Sequence[float]) -> None:
             axes.text(0.01, y, told, transform=axes.transAxes, va=va, fontsize=8, color=MUTED)
 
 
-def _arms(axes: Axes, arms: dict[int, str]) -> None:
+def _arms(figure: Figure, arms: dict[int, str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], linestyle="", label=cut(name, 14), **marked(look(at))) for at, name in arms.items()]
     if len(handles) > 1:
-        axes.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(handles), 5), borderaxespad=0.1
-        )
+        longest = max(len(str(handle.get_label())) for handle in handles)
+        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(handles), 84 // (longest + 6)))
 
 
 def _name_front(figure: Figure, axes: Axes, front: Sequence[Spent], better: str) -> None:

@@ -14,12 +14,11 @@ from nnexp.reporting.drawing import Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
-    from matplotlib.text import Annotation
     from matplotlib.transforms import Transform
 
 CUT = 34  # characters of a name beside an axis
 LINE = 1.25  # heights of a font from one line to the next
+GROUP = "end"  # of the labels that are moved apart
 SIZE = 8.5  # points of a label at the end of a line
 
 
@@ -56,26 +55,33 @@ def wrapped(text: str, width: int = CUT, lines: int = 2) -> str:
 def label_ends(axes: Axes, ends: Sequence[End]) -> None:
     """Name lines on the right, each label with its marker, at the height where its line ends or as near as fits.
 
-    The limits of the axes must be set; they stay.
+    The limits of the axes must be set. Labels are moved apart when the figure is settled, and its size is known.
     """
-    ends = sorted((each for each in ends if np.isfinite([each.x, each.y]).all()), key=lambda each: each.y)
+    for end in ends:
+        if np.isfinite([end.x, end.y]).all():
+            _label(axes, _within(axes, end))
+
+
+def spread_ends(axes: Axes) -> None:
+    """Move the labels at the ends of lines apart, now that the axes have their height."""
     figure = axes.get_figure(root=True)
     assert figure is not None
-    wanted = [_fraction(axes, each) for each in ends]
-    made = [_label(axes, each, y) for each, y in zip(ends, wanted, strict=True)]
-    figure.draw_without_rendering()  # labels at their places in x give the axes their height
+    made = [each for each in axes.texts if each.get_gid() == GROUP]
+    lines = [each for each in axes.lines if each.get_gid() == GROUP]
+    pairs = sorted(zip(made, lines, strict=True), key=lambda pair: pair[0].get_position()[1])
     gap = SIZE * LINE * figure.dpi / 72 / axes.get_window_extent().height
-    for (annotation, line), y in zip(made, spread(wanted, gap), strict=True):
-        annotation.set_y(y)
+    heights = spread([text.get_position()[1] for text, _ in pairs], gap, 1 - 0.4 * gap)
+    for (text, line), y in zip(pairs, heights, strict=True):
+        text.set_y(y)
         line.set_ydata([y])
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Return ascending heights in [0, 1] at least a gap apart, as near as can be to those wanted; closer if too many.
+def spread(wanted: Sequence[float], gap: float, top: float = 1.0) -> list[float]:
+    """Return ascending heights from 0 to a top at least a gap apart, as near as can be to those wanted; closer if too many.
 
     Neighbours that are too near form a block around the mean of what they want (pool adjacent violators).
     """
-    gap = min(gap, 1 / max(len(wanted) - 1, 1))
+    gap = min(gap, top / max(len(wanted) - 1, 1))
     blocks: list[tuple[float, int]] = []  # sum of the wanted starts, members
     for place, height in enumerate(wanted):
         total, count = height - place * gap, 1
@@ -84,17 +90,18 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
             total, count = total + before, count + members
         blocks.append((total, count))
     starts = [total / count for total, count in blocks for _ in range(count)]
-    top = 1 - gap * max(len(wanted) - 1, 0)
-    return [min(max(start, 0.0), top) + place * gap for place, start in enumerate(starts)]
+    last = top - gap * max(len(wanted) - 1, 0)
+    return [min(max(start, 0.0), last) + place * gap for place, start in enumerate(starts)]
 
 
-def _label(axes: Axes, end: End, y: float) -> tuple[Annotation, Line2D]:
+def _label(axes: Axes, end: End) -> None:
     from matplotlib.lines import Line2D
 
-    line = Line2D([1], [y], transform=_right(axes, 13), clip_on=False, linestyle="", **marked(end.look))
-    axes.add_artist(line)
+    y = _fraction(axes, end)
+    line = Line2D([1], [y], transform=_right(axes, 13), clip_on=False, linestyle="", gid=GROUP, **marked(end.look))
+    axes.add_line(line)
     arrow = {"arrowstyle": "-", "color": end.look.color, "linewidth": 0.7, "relpos": (0, 0.5), "shrinkA": 13}
-    annotation = axes.annotate(
+    axes.annotate(
         cut(end.label, 22),
         xy=(end.x, end.y),
         xytext=(1, y),
@@ -103,8 +110,14 @@ def _label(axes: Axes, end: End, y: float) -> tuple[Annotation, Line2D]:
         va="center",
         annotation_clip=False,
         arrowprops={**arrow, "shrinkB": 2},
+        gid=GROUP,
     )
-    return annotation, line
+
+
+def _within(axes: Axes, end: End) -> End:
+    """Return an end at the nearest place that the axes show."""
+    (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
+    return End(end.label, end.look, min(max(end.x, left), right), min(max(end.y, low), high))
 
 
 def marked(look: Look, size: float = 5) -> dict[str, Any]:
@@ -122,7 +135,7 @@ def _right(axes: Axes, points: float) -> Transform:
 
 def _fraction(axes: Axes, end: End) -> float:
     _, y = axes.transAxes.inverted().transform(axes.transData.transform((end.x, end.y)))
-    return float(min(max(y, 0.0), 1.0))
+    return float(y)
 
 
 @cache

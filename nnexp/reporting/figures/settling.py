@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from nnexp.reporting.figures.labels import spread_ends
+
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
@@ -18,6 +20,8 @@ ROUNDS = 4
 def settle(figure: Figure) -> None:
     """Lay a figure out, thin ticks until their labels are apart, and keep the layout for every format."""
     figure.draw_without_rendering()
+    for axes in figure.axes:
+        spread_ends(axes)
     for _ in range(ROUNDS):
         crowded = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if overlapping(axis)]
         if not crowded:

@@ -1,0 +1,119 @@
+"""Every figure, with hard inputs: no warning, no text that is cut off or covers another, nothing in two sizes."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from nnexp.reporting.drawing import WIDE, WIDTH, as_bytes
+from nnexp.reporting.figures.labels import cut, legible, spread, wrapped
+from nnexp.reporting.figures.settling import visible_labels
+from tests.reporting.figures.cases import FIGURES, INPUTS, Input
+
+ALWAYS = ("14 arms", "nothing", "foreign names")
+TURNS = [name for name in INPUTS if name not in ALWAYS]
+CASES = [(figure, name) for at, figure in enumerate(FIGURES) for name in (*ALWAYS, TURNS[at % len(TURNS)])]
+SMALLEST = 8  # points
+OVER = 0.7  # points that two texts may share
+
+
+def shown_texts(figure: Figure) -> list[Text]:
+    """Return all texts that are seen."""
+    ticks = [label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in visible_labels(axis)]
+    hidden = {id(label) for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) for label in axis_labels(axis)}
+    others = [each for each in figure.findobj(Text) if id(each) not in hidden and parents_seen(figure, each)]
+    return [each for each in [*ticks, *others] if each.get_visible() and each.get_text().strip()]
+
+
+def axis_labels(axis: Axis) -> list[Text]:
+    """Return the labels of an axis's ticks, seen or not."""
+    ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+    return [label for tick in ticks for label in (tick.label1, tick.label2)]
+
+
+def parents_seen(figure: Figure, text: Text) -> bool:
+    """Whether the axes of a text are seen."""
+    return text.axes is None or (text.axes.get_visible() and (text.axes.axison or text is text.axes.title))
+
+
+def box_of(text: Text) -> Bbox:
+    """Return where a text is, without its arrow."""
+    return Text.get_window_extent(text)
+
+
+def clipped(figure: Figure) -> list[str]:
+    """Return the texts that are not wholly within the figure."""
+    page = figure.bbox.padded(0.5)
+    boxes = [(each.get_text(), box_of(each)) for each in shown_texts(figure)]
+    return [told for told, box in boxes if not (np.all(page.min <= box.min) and np.all(box.max <= page.max))]
+
+
+def covered(figure: Figure) -> list[tuple[str, str]]:
+    """Return the pairs of texts that cover each other; slanted ones are not looked at."""
+    texts = [each for each in shown_texts(figure) if not each.get_rotation() % 90]
+    room = OVER * figure.dpi / 72
+    boxes = [(each.get_text(), box_of(each)) for each in texts]
+    return [
+        (one, other)
+        for (one, a), (other, b) in combinations(boxes, 2)
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > room and min(a.y1, b.y1) - max(a.y0, b.y0) > room
+    ]
+
+
+@pytest.mark.parametrize(("name", "given"), CASES)
+def test_a_figure_is_drawn_with_hard_inputs_and_its_texts_are_read(name: str, given: str) -> None:
+    figure = FIGURES[name](INPUTS[given]())
+    assert clipped(figure) == []
+    assert covered(figure) == []
+    assert min(float(each.get_fontsize()) for each in shown_texts(figure)) >= SMALLEST
+    assert figure.get_figwidth() in (WIDTH, WIDE)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_the_same_when_it_is_drawn_again(name: str) -> None:
+    assert as_bytes(FIGURES[name](Input(3)), "svg") == as_bytes(FIGURES[name](Input(3)), "svg")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_axis_is_of_zero_width_where_all_scores_are_equal(name: str) -> None:
+    for axes in FIGURES[name](Input(3, kind="equal")).axes:
+        for low, high in (sorted(axes.get_xlim()), sorted(axes.get_ylim())):
+            assert high - low > 1e-6 * max(abs(low), abs(high), 1e-9)
+
+
+def test_a_text_outside_and_two_texts_at_one_place_are_found() -> None:
+    figure = Figure(figsize=(2, 2))
+    figure.text(0.9, 0.5, "much too long for its place")
+    assert clipped(figure) == ["much too long for its place"]
+    figure.text(0.5, 0.2, "one")
+    figure.text(0.5, 0.2, "other")
+    assert covered(figure) == [("one", "other")]
+
+
+def test_labels_that_fit_stay_and_those_that_do_not_move_no_farther_than_needed() -> None:
+    assert spread([0.1, 0.5, 0.9], 0.1) == pytest.approx([0.1, 0.5, 0.9])
+    assert spread([0.5, 0.5], 0.1) == pytest.approx([0.45, 0.55])
+    assert spread([0.99, 1.0], 0.1) == pytest.approx([0.9, 1.0])
+    assert spread([0.0, 0.0, 0.0], 0.1) == pytest.approx([0.0, 0.1, 0.2])
+    assert spread([], 0.1) == []
+
+
+def test_many_labels_stand_apart_within_the_axes() -> None:
+    wanted = sorted(np.random.default_rng(0).random(20).tolist())
+    found = spread(wanted, 0.04)
+    assert min(b - a for a, b in pairwise(found)) >= 0.04 - 1e-9
+    assert found[0] >= -1e-9
+    assert found[-1] <= 1 + 1e-9
+
+
+def test_a_text_is_cut_or_wrapped_and_holds_only_what_the_font_shows() -> None:
+    assert cut("a" * 50, 10) == "a" * 9 + "…"
+    assert wrapped("one two three four", 9) == "one two\nthree\nfour"[:7] + "\nthree fo…"
+    assert legible("a\n\tb 学 \x07") == "a b □ □"
+    assert legible("lr=0.1 ≥ µ·₁") == "lr=0.1 ≥ µ·₁"
