@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnexp.statistics.rounding import significant
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -22,7 +24,7 @@ Dashes: TypeAlias = tuple[int, tuple[float, ...] | None]
 WIDTH, WIDE = 7.2, 10.0  # inches
 DPI = 160  # of the PNG
 INK, MUTED, GRID = "#222222", "#666666", "#dddddd"
-DIGITS = 6  # that are drawn, so that another processor's last bit does not show
+DIGITS = 6  # of a number that is drawn
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib, which finds its own before any other of that name
@@ -170,8 +172,6 @@ def as_bytes(figure: Figure, format: str) -> bytes:
     return file.getvalue()
 
 
-def rounded(values: ArrayLike, digits: int = DIGITS) -> NDArray[np.float64]:
-    """Return values with as many significant digits as are drawn; NaN and infinities stay."""
-    found = np.asarray(values, dtype=np.float64)
-    plain = [float(f"{value:.{digits - 1}e}") for value in found.ravel()]
-    return np.array(plain, dtype=np.float64).reshape(found.shape)
+def rounded(values: ArrayLike) -> NDArray[np.float64]:
+    """Return values as they are drawn, so that another processor's last bit does not show; NaN and infinities stay."""
+    return significant(values, DIGITS)

@@ -11,6 +11,7 @@ import numpy as np
 from nnexp.reporting.drawing import INK, MUTED, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, marked, wrapped
 from nnexp.reporting.figures.scales import focus, grid, scale_log, whole_ticks
+from nnexp.statistics import fronts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +56,7 @@ class Ended:
 def pareto(spent: Sequence[Spent], cost: str, metric: str, better: str = "higher") -> Figure:
     """Draw scores against cost; those that no cheaper one beats are joined, numbered and named."""
     there = [each for each in spent if np.isfinite([each.cost, each.score]).all() and each.cost > 0]
-    front = pareto_front(there, better)
+    front = _front(there, better)
     arms = {each.place: each.arm for each in sorted(there, key=lambda each: each.place)}
     figure = new_figure(3.6 + 0.2 * -(-len(arms) // 4))
     axes = figure.add_subplot()
@@ -121,14 +122,11 @@ def accounting(rows: Sequence[Ended]) -> Figure:
     return figure
 
 
-def pareto_front(spent: Sequence[Spent], better: str = "higher") -> list[Spent]:
+def _front(spent: Sequence[Spent], better: str) -> list[Spent]:
     """Return what nothing beats that costs as little, the cheapest first."""
     sign = 1 if better == "higher" else -1
-    found: list[Spent] = []
-    for each in sorted(spent, key=lambda each: (each.cost, -sign * each.score)):
-        if not found or sign * each.score > sign * found[-1].score:
-            found.append(each)
-    return found
+    places = fronts.pareto([each.cost for each in spent], [sign * each.score for each in spent])
+    return [spent[place] for place in places]
 
 
 def _off_scale(axes: Axes, scores: Sequence[float]) -> None:

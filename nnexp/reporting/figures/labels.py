@@ -77,7 +77,7 @@ def spread_ends(axes: Axes) -> None:
 
 
 def spread(wanted: Sequence[float], gap: float, top: float = 1.0) -> list[float]:
-    """Return ascending heights from 0 to a top at least a gap apart, as near as can be to those wanted; closer if too many.
+    """Return ascending heights in [0, top] a gap apart at least, as near as can be to those wanted; closer if many.
 
     Neighbours that are too near form a block around the mean of what they want (pool adjacent violators).
     """
