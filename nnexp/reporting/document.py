@@ -19,7 +19,7 @@ ADDRESS = re.compile(r"(https?://|mailto:|#)|[^:/?#\\\s][^:?#\\\s]*\Z")  # elsew
 
 CalloutKind = Literal["warning", "note", "refusal", "answer"]
 Format = Literal[
-    "text", "code", "integer", "number", "score", "difference", "p", "percent", "seconds", "bytes", "interval"
+    "text", "code", "integer", "number", "score", "difference", "p", "percent", "seconds", "bytes", "interval", "bounds"
 ]
 Better = Literal["higher", "lower"]
 
@@ -115,8 +115,9 @@ class Column:
     """A column of a table. unit: said in its head. better: which of its values one wants.
 
     How values are printed: `score` with 4 decimals or 4 digits, alike down the column; `difference` too, with its sign;
-    `interval` as `middle [low, high]` (as every column does that holds intervals); `percent` from fractions; `seconds`
-    and `bytes` with the unit that suits; `integer` whole; `p` as `0.031` or `< 0.001`; `number` with up to 4 digits.
+    `interval` as `middle [low, high]` (as every column does that holds intervals), `bounds` as `[low, high]`, beside a
+    column of the middles; `percent` from fractions; `seconds` and `bytes` with the unit that suits; `integer` whole;
+    `p` as `0.031` or `< 0.001`; `number` with up to 4 digits.
     A text in a column of numbers is shown as it is.
     """
 

@@ -141,7 +141,17 @@ def cells(column: Column, values: Sequence[Value]) -> list[Cell]:
     """Return a column's values as it prints them, all with as many decimals."""
     print_one = _printer(column, values)
     print_text = exactly if column.format == "code" else shown
-    return [Cell(print_text(each)) if isinstance(each, str) else _cell(each, print_one) for each in values]
+    found = [Cell(print_text(each)) if isinstance(each, str) else _cell(each, print_one) for each in values]
+    return [_bounds_of(cell) for cell in found] if column.format == "bounds" else found
+
+
+def _bounds_of(cell: Cell) -> Cell:
+    """Return an interval's cell without its middle, by which it is sorted still; a text's as it is."""
+    _, bracket, bounds = cell.text.partition(" [")
+    full = cell.full.partition(" [")[2]
+    if cell.key is None:
+        return cell
+    return Cell(f"[{bounds}", full and f"[{full}", cell.key) if bracket else Cell(MISSING)
 
 
 def _cell(value: float | Interval | None, print_one: Callable[[float], str]) -> Cell:
@@ -173,7 +183,7 @@ def _printer(column: Column, values: Sequence[Value]) -> Callable[[float], str]:
     plain = {"p": p_value, "percent": percent, "integer": integer, "seconds": seconds, "bytes": size}
     if column.format in plain:
         return plain[column.format]
-    if column.format in ("score", "difference", "interval"):
+    if column.format in ("score", "difference", "interval", "bounds"):
         places = decimals([abs(each) for value in values if (each := _magnitude(value))])
         signed = difference if column.format == "difference" else score
         return lambda value: signed(value, places)

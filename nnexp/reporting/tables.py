@@ -50,7 +50,7 @@ def csv_text(table: Table) -> str:
     A text that a spreadsheet would run as a formula has a ' before it, as spreadsheets mark texts; numbers never do.
     """
     spread = [
-        column.format == "interval" or any(isinstance(row[at], Interval) for row in table.rows)
+        column.format in ("interval", "bounds") or any(isinstance(row[at], Interval) for row in table.rows)
         for at, column in enumerate(table.columns)
     ]
     heads = (_heads(column, wide) for column, wide in zip(table.columns, spread, strict=True))

@@ -94,6 +94,9 @@ def test_decimals_are_4_for_fractions_and_4_digits_otherwise() -> None:
 def test_a_column_has_as_many_decimals_in_every_row() -> None:
     assert texts("score", 53.1234, 7.5, None, math.inf) == ["53.123", "7.500", "–", "∞"]
     assert texts("interval", Interval(0.5, 0.25, 1), 0.75, None) == ["0.5000 [0.2500, 1.0000]", "0.7500", "–"]
+    unknown = Interval(0.5, math.nan, math.nan)
+    bounds = cells(Column("it", format="bounds"), [Interval(0.5, 0.25, 0.12345), unknown, 0.5, None, "never"])
+    assert bounds == [Cell("[0.2500, 0.1235]", "[0.25, 0.12345]", 0.5), *[Cell("–")] * 3, Cell("never")]
     assert texts("difference", Interval(0.5, -0.25, 1)) == ["+0.5000 [−0.2500, +1.0000]"]
 
 
