@@ -67,6 +67,19 @@ def test_a_wilcoxon_p_without_ties_is_scipys_exact_one(n: int) -> None:
     assert wilcoxon_p(d) == pytest.approx(float(stats.wilcoxon(d, method="exact").pvalue), rel=1e-10)
 
 
+@pytest.mark.parametrize("n", [600, 5000])
+def test_a_wilcoxon_p_of_very_many_differences_is_scipys_approximation_with_and_without_ties(n: int) -> None:
+    for d in (rng(n).normal(0.02, 1, n), rng(n).integers(-5, 7, n)):
+        theirs = stats.wilcoxon(d, method="approx", zero_method="wilcox", correction=False)
+        assert wilcoxon_p(d) == pytest.approx(float(theirs.pvalue), rel=1e-9)
+
+
+def test_the_exact_wilcoxon_p_of_many_differences_meets_the_approximation() -> None:
+    d = rng(16).normal(0.08, 1, 500)
+    assert wilcoxon_p(d) == pytest.approx(float(stats.wilcoxon(d, method="exact").pvalue), rel=1e-8)
+    assert wilcoxon_p(d) == pytest.approx(float(stats.wilcoxon(d, method="approx").pvalue), rel=0.01)
+
+
 def test_a_sign_flip_p_is_scipys_permutation_test() -> None:
     d = rng(5).normal(0.5, 1, 9)
     found = stats.permutation_test((d,), np.mean, permutation_type="samples", n_resamples=10**5)
@@ -168,6 +181,14 @@ def test_no_number_of_pairs_shows_no_difference_and_two_show_one_without_spread(
     assert needed_n(0.1, 0) == 2
 
 
+@given(st.floats(0.3, 60))
+def test_one_pair_fewer_than_needed_has_too_little_power(effect: float) -> None:
+    n = needed_n(effect, 1)
+    assert n is not None
+    assert power(n, effect, 1) >= 0.8
+    assert n == 2 or power(n - 1, effect, 1) < 0.8
+
+
 @pytest.mark.parametrize("bad", [{"sd": -1}, {"power": 1}, {"alpha": 0}])
 def test_a_power_a_level_or_a_deviation_out_of_range_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="must be"):
@@ -219,6 +240,14 @@ def test_the_probability_of_improvement_is_mann_and_whitneys_u(x: list[int], y: 
     assert found.estimate == pytest.approx(stats.mannwhitneyu(x, y).statistic / len(x) / len(y), abs=1e-12)
     assert 0 <= found.low <= found.estimate <= found.high <= 1
     assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((found.low, found.high), abs=1e-9)
+
+
+def test_the_bounds_of_improvement_lie_where_hanley_and_mcneils_deviation_puts_them() -> None:
+    n, found = 7, improvement([3, 5, 8, 9, 11, 12, 13], [1, 2, 4, 6, 7, 10, 14], level=0.9)
+    for t in (found.low, found.high):
+        first, second = t / (2 - t), 2 * t**2 / (1 + t)  # two of one arm beat one of the other, and the reverse
+        variance = (t * (1 - t) + (n - 1) * (first - t**2) + (n - 1) * (second - t**2)) / n**2
+        assert abs(found.estimate - t) == pytest.approx(stats.norm.ppf(0.95) * math.sqrt(variance), rel=1e-9)
 
 
 def test_arms_that_do_not_overlap_are_not_certain_to_differ() -> None:
