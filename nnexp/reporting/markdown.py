@@ -29,7 +29,7 @@ from nnexp.reporting.document import (
     inline,
 )
 from nnexp.reporting.places import Places
-from nnexp.reporting.printing import address, cells, exactly, shown
+from nnexp.reporting.printing import Cell, address, exactly, shown, shown_columns
 
 CALLED = {"answer": "IMPORTANT", "warning": "WARNING", "note": "NOTE", "refusal": "CAUTION"}
 SAID = {"answer": "Answer.", "warning": "Warning.", "note": "Note.", "refusal": "Refused."}
@@ -182,7 +182,7 @@ class _Writer:
 
 
 def _rows(table: Table) -> list[str]:
-    columns = [_printed(column, table, at) for at, column in enumerate(table.columns)]
+    columns = [_printed(*each) for each in zip(table.columns, shown_columns(table), strict=True)]
     widths = [max(3, *map(len, column)) for column in columns]
     lines = [_line(texts, table, widths) for texts in zip(*columns, strict=True)]
     rules = (
@@ -192,9 +192,8 @@ def _rows(table: Table) -> list[str]:
     return [lines[0], f"| {' | '.join(rules)} |", *lines[1:]]
 
 
-def _printed(column: Column, table: Table, at: int) -> list[str]:
+def _printed(column: Column, found: Sequence[Cell]) -> list[str]:
     show = code if column.format == "code" else plain
-    found = cells(column, [row[at] for row in table.rows])[: table.shown]
     arrow = {"higher": " ↑", "lower": " ↓", None: ""}[column.better]
     head = plain(column.title) + (f" ({plain(column.unit)})" if column.unit else "") + arrow
     return [head, *(show(cell.text) if cell.key is None else cell.text for cell in found)]

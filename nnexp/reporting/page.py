@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from nnexp.reporting.document import Code, Document, Inline, Table, Text, inline
 from nnexp.reporting.places import Places
-from nnexp.reporting.printing import MISSING, Cell, address, cells, exactly, shown
+from nnexp.reporting.printing import MISSING, Cell, address, exactly, shown, shown_columns
 
 HERE = Path(__file__).parent
 CALLED = {"answer": "Answer.", "warning": "Warning.", "note": "Note.", "refusal": "Refused."}
@@ -94,8 +94,7 @@ def _parts(text: Text) -> Inline:
 
 def _body(table: Table) -> list[tuple[Cell, ...]]:
     """Return the rows that a reader sees, printed."""
-    columns = [cells(column, [row[at] for row in table.rows]) for at, column in enumerate(table.columns)]
-    return list(zip(*columns, strict=True))[: table.shown]
+    return list(zip(*shown_columns(table), strict=True))
 
 
 def _key(cell: Cell) -> str:

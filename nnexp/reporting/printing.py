@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from urllib.parse import quote
 
-from nnexp.reporting.document import Column, Interval, Value, is_missing
+from nnexp.reporting.document import Column, Interval, Table, Value, is_missing
 
 MISSING = "–"
 INFINITE = "∞"
@@ -137,11 +137,16 @@ class Cell:
     key: float | None = None
 
 
-def cells(column: Column, values: Sequence[Value]) -> list[Cell]:
-    """Return a column's values as it prints them, all with as many decimals."""
+def shown_columns(table: Table) -> list[list[Cell]]:
+    """Return the columns of the rows that a reader sees, with as many decimals as all rows ask for."""
+    return [cells(each, [row[at] for row in table.rows], table.shown) for at, each in enumerate(table.columns)]
+
+
+def cells(column: Column, values: Sequence[Value], most: int | None = None) -> list[Cell]:
+    """Return a column's values as it prints them, all with as many decimals. most: how many of them."""
     print_one = _printer(column, values)
     print_text = exactly if column.format == "code" else shown
-    found = [Cell(print_text(each)) if isinstance(each, str) else _cell(each, print_one) for each in values]
+    found = [Cell(print_text(each)) if isinstance(each, str) else _cell(each, print_one) for each in values[:most]]
     return [_bounds_of(cell) for cell in found] if column.format == "bounds" else found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from nnexp.reporting.document import Column, Interval, Table, Value
-from nnexp.reporting.printing import cells, exact, shown
+from nnexp.reporting.printing import exact, shown, shown_columns
 
 # What a spreadsheet takes for the beginning of a formula, also written full width.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -94,13 +94,10 @@ def tex_text(table: Table) -> str:
 
     Letters that not every LaTeX has are named by their number, as [U+1F600], so that it compiles everywhere.
     """
-    rows = table.rows[: table.shown]
-    printed = [
-        [cell.text for cell in cells(column, [row[at] for row in table.rows])[: table.shown]]
-        for at, column in enumerate(table.columns)
-    ]
-    count = f"the first {len(rows)} of {len(table.rows)} rows" if len(rows) < len(table.rows) else f"{len(rows)} rows"
-    body = [_tex_row(row) for row in zip(*printed, strict=True)]
+    count = f"{len(table.rows)} rows"
+    if len(table.rows) > table.shown:
+        count = f"the first {table.shown} of {count}"
+    body = [_tex_row([cell.text for cell in row]) for row in zip(*shown_columns(table), strict=True)]
     lines = [
         f"% {tex(table.title)}: {count}. \\usepackage{{booktabs}}",
         rf"\begin{{tabular}}{{{''.join('r' if each.numeric else 'l' for each in table.columns)}}}",

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from nnexp.reporting.document import Column, Format, Interval, Value
+from nnexp.reporting.document import Column, Format, Interval, Table, Value
 from nnexp.reporting.printing import (
     Cell,
     cells,
@@ -22,6 +22,7 @@ from nnexp.reporting.printing import (
     score,
     seconds,
     shown,
+    shown_columns,
     size,
 )
 
@@ -98,6 +99,12 @@ def test_a_column_has_as_many_decimals_in_every_row() -> None:
     bounds = cells(Column("it", format="bounds"), [Interval(0.5, 0.25, 0.12345), unknown, 0.5, None, "never"])
     assert bounds == [Cell("[0.2500, 0.1235]", "[0.25, 0.12345]", 0.5), *[Cell("–")] * 3, Cell("never")]
     assert texts("difference", Interval(0.5, -0.25, 1)) == ["+0.5000 [−0.2500, +1.0000]"]
+
+
+def test_the_rows_that_show_have_the_decimals_that_all_ask_for() -> None:
+    rows: tuple[tuple[Value, ...], ...] = ((7.5,), (53.125,), (54.5,))
+    table = Table("scores", "Scores", (Column("it", format="score"),), rows, shown=1)
+    assert [[cell.text for cell in column] for column in shown_columns(table)] == [["7.50"]]
 
 
 def test_every_format_prints_what_is_missing_or_a_text_as_such() -> None:
