@@ -88,6 +88,8 @@ def expected_best(
         scale_log(axes, "x", x)
     else:
         axes.set_xlim(span(x))
+        if unit != "Seconds":
+            whole_ticks(axes)
     scale_scores(axes, "y", _heights(curves))
     _draw(axes, curves)
     axes.set(xlabel=unit, ylabel=f"Expected best {metric}\n({better} is better)")
