@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from nnexp.invocation import Invocation
     from nnexp.opening import OpenSweep
     from nnexp.screen import Screen
+    from nnexp.summary import Summary
     from nnexp.sweeps.interrupts import Halt, Interrupts
     from nnexp.sweeps.kept import Standing
     from nnexp.sweeps.leaderboard import Row
     from nnexp.sweeps.plan import Plan, Trial
-    from nnexp.sweeps.results import TrialResult
     from nnexp.tracking.delivery import Delivery, Drained
     from nnexp.tracking.store import Store
 
@@ -100,6 +100,7 @@ class _Conduct:
 
     def run(self) -> Ran:
         """Do all of it."""
+        from nnexp.summary import Summary
         from nnexp.tracking.delivery import Delivery, is_delivered, reconcile
 
         also = reconcile(self.ledger, self.store.root)
@@ -107,14 +108,15 @@ class _Conduct:
         self._tell_codes(standing)
         trials = [trial for trial in self.plan.trials if not standing[trial.key].ended]
         watch = _Watch(self, standing)
+        summary = Summary(self.ledger, self.plan, self.folder, single=self.single, trains=bool(trials))
         drained = None
-        if trials or also or not is_delivered(self.ledger, self.plan, self.store):
+        if trials or also or not summary.is_there or not is_delivered(self.ledger, self.plan, self.store):
             every = self.settings.tracking.every
             delivery = Delivery(self.ledger.path, self.plan.id, self.store, every, also=also)
             delivery.start()
             try:
                 halt = self._train(trials, watch)
-                rows = self._write_summary()
+                rows = self._summarize(summary, halt)
             except BaseException:
                 delivery.drain(patience=SHORT_PATIENCE)
                 raise
@@ -123,13 +125,19 @@ class _Conduct:
                 halt = self.interrupts.halt
             self.clock.lap("track")
         else:
-            halt, rows = self._train(trials, watch), self._write_summary()
+            halt = self._train(trials, watch)
+            rows = self._summarize(summary, halt)
         if halt is None:
             self.sweep.finish_rerun()
         standing = self.ledger.standing(self.plan.id)
         self._say_result(halt, standing, rows, drained)
         failed = sum(each.state == "failed" for each in standing.values())
         return Ran(self.plan, self.folder, self.store, halt, failed)
+
+    def _summarize(self, summary: Summary, halt: Halt | None) -> list[Row]:
+        rows = summary.write(halt)
+        self.clock.lap("finish")
+        return rows
 
     def _drain(self, delivery: Delivery, halt: Halt | None) -> Drained:
         """Deliver the rest; a signal from now on ends that, and a scheduler that said SIGTERM does not wait long."""
@@ -186,25 +194,6 @@ class _Conduct:
             folder = self.folder / "data" / f"{source.name}-{dtype}-{digest(divisions)[:12]}"
             found[key] = open_data(folder) if folder.exists() else store(self.prepared[key], folder)
         return found
-
-    def _write_summary(self) -> list[Row]:
-        """Write the leaderboard and the figure, and let them be delivered."""
-        from nnexp.reporting.figures.comparison import comparison
-        from nnexp.sweeps.kept import OWN_RUN
-        from nnexp.sweeps.leaderboard import as_csv, leaderboard
-        from nnexp.sweeps.plan import write_whole
-
-        results = _results(self.ledger.standing(self.plan.id))
-        rows = leaderboard(self.plan.trials, results)
-        written = self.folder / "leaderboard.csv"
-        text = as_csv(rows)
-        if not written.exists() or written.read_text(encoding="utf-8") != text:
-            if not self.single:
-                comparison(rows, results, self.folder / "comparison.png")
-            write_whole(written, text)  # last: it says that both are there
-            self.ledger.deliver_again(self.plan.id, [OWN_RUN], wholly=False)
-        self.clock.lap("finish")
-        return rows
 
     def _say_result(
         self, halt: Halt | None, standing: Mapping[str, Standing], rows: Sequence[Row], drained: Drained | None
@@ -284,8 +273,3 @@ class _Watch:
                 single=self.work.single,
             )
         )
-
-
-def _results(standing: Mapping[str, Standing]) -> dict[str, TrialResult]:
-    """Return the results of the trials that have ended."""
-    return {key: each.result for key, each in standing.items() if each.result is not None}

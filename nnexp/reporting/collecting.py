@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 HASTE = "no predictions, no decision regions: the sweep was told to end, and its networks were not looked at"
 
 
-def collect(ledger: Ledger, root: Path, sweep: PlannedSweep, *, wholly: bool = True) -> Snapshot:
+def collect(
+    ledger: Ledger,
+    root: Path,
+    sweep: PlannedSweep,
+    *,
+    wholly: bool = True,
+    environment: Mapping[str, Any] | None = None,
+) -> Snapshot:
     """Return the snapshot of a sweep.
 
     Args: root: where the ledger is, and the sweep's folder below. wholly: whether to look at the networks too.
+    environment: what the numbers may depend on, by default as it is in the sweep's folder.
     """
     import pandas
 
@@ -41,7 +49,7 @@ def collect(ledger: Ledger, root: Path, sweep: PlannedSweep, *, wholly: bool = T
         "histories": _histories(ledger, sweep.id, [each["key"] for each in abouts if standing[each["key"]].epoch]),
     }
     told = {"notes": shown.notes, "image": shown.image and list(shown.image)}
-    return make_snapshot([_sweep(sweep, folder, abouts) | told], tables)
+    return make_snapshot([_sweep(sweep, abouts, environment or _environment(folder)) | told], tables)
 
 
 def trial_cells(sweep: str, about: Mapping[str, Any], standing: Standing) -> dict[str, Any]:
@@ -97,9 +105,13 @@ def _histories(ledger: Ledger, sweep: str, keys: Sequence[str]) -> DataFrame:
     return pandas.DataFrame(columns)
 
 
-def _sweep(sweep: PlannedSweep, folder: Path, abouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    environment = folder / "environment.json"
-    told = json.loads(environment.read_text(encoding="utf-8")) if environment.exists() else {}
+def _environment(folder: Path) -> dict[str, Any]:
+    path = folder / "environment.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
+
+
+def _sweep(sweep: PlannedSweep, abouts: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> dict[str, Any]:
     head = {name: value for name, value in sweep.head.items() if name != "sweep"}
     return {
         **head,
@@ -109,6 +121,6 @@ def _sweep(sweep: PlannedSweep, folder: Path, abouts: Sequence[Mapping[str, Any]
         "argv": list(sweep.settings.get("argv", ())),
         "objective": abouts[0]["config"]["objective"],
         "best_metric": f"{abouts[0]['config']['objective']['metric']}_best",
-        "environment": told,
+        "environment": dict(environment),
         "datasets": {as_json(each["config"]["dataset"]): each["data"] for each in abouts},
     }

@@ -24,12 +24,18 @@ from nnexp.training.checkpoint import sync_folder
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, which is ten times as fast, where it is there
 WRITERS = 8  # threads: a disk makes several files last at once, which is five times as fast as one after another
 BEGINNING = "planned_at"  # a sweep's file
+SNAPSHOT = "snapshot"  # a sweep's folder: what reports read of it
 Files = dict[str, bytes]  # contents by name
 
 
 def trial_folder(folder: Path, key: str) -> Path:
     """Return where a trial's files are, below its sweep's folder."""
     return folder / "trials" / key[:16]
+
+
+def snapshot_files(folder: Path) -> list[Path]:
+    """Return the files of a sweep's snapshot, none if it has none; the sums, which say that all are there, last."""
+    return sorted((folder / SNAPSHOT).glob("*"), reverse=True)
 
 
 def write_beginning(folder: Path, sweep: PlannedSweep) -> None:

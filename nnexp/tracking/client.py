@@ -85,9 +85,9 @@ class ClientWriter:
         """Return whether a run was deleted."""
         return str(self.client.get_run(run).info.lifecycle_stage) == "deleted"
 
-    def upload(self, artifacts: str, path: Path) -> None:
+    def upload(self, artifacts: str, path: Path, folder: str = "") -> None:
         """Copy a file to a run's files."""
-        self._files(artifacts).log_artifact(str(path))  # type: ignore[no-untyped-call]
+        self._files(artifacts).log_artifact(str(path), folder or None)  # type: ignore[no-untyped-call]
 
     def upload_text(self, artifacts: str, name: str, text: str) -> None:
         """Write a text to a run's files."""

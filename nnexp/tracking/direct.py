@@ -178,9 +178,9 @@ class DirectWriter:
         query = "SELECT lifecycle_stage FROM runs WHERE run_uuid = ?"
         return bool(self._connection.execute(query, (run,)).fetchone() == ("deleted",))
 
-    def upload(self, artifacts: str, path: Path) -> None:
+    def upload(self, artifacts: str, path: Path, folder: str = "") -> None:
         """Copy a file to a run's files."""
-        shutil.copy2(path, _folder(artifacts))
+        shutil.copy2(path, _folder(artifacts, folder))
 
     def upload_text(self, artifacts: str, name: str, text: str) -> None:
         """Write a text to a run's files."""
@@ -246,10 +246,10 @@ def open_direct(path: Path, experiment: str, location: str) -> DirectWriter | No
     return None
 
 
-def _folder(artifacts: str) -> Path:
-    """Return a run's folder, made if it is missing."""
+def _folder(artifacts: str, below: str = "") -> Path:
+    """Return a run's folder, or one below it, made if it is missing."""
     parts = urlsplit(artifacts)
-    path = Path(url2pathname(parts.path) if parts.scheme else artifacts)
+    path = Path(url2pathname(parts.path) if parts.scheme else artifacts) / below
     path.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -134,10 +134,10 @@ class Runs:
         """Say which data a run read; MLflow's digest has room for 36 characters."""
         self._tell(run, "data", lambda: self._writer.log_data(run.id, name, digest[:LONGEST_DIGEST], source))
 
-    def upload(self, run: KnownRun, paths: Iterable[Path]) -> None:
-        """Upload files."""
+    def upload(self, run: KnownRun, paths: Iterable[Path], folder: str = "") -> None:
+        """Upload files. folder: of the run's files, below which they go."""
         for path in paths:
-            self._tell(run, f"file {path}", lambda path=path: self._writer.upload(run.artifacts, path))  # type: ignore[misc]
+            self._tell(run, f"file {path}", lambda path=path: self._writer.upload(run.artifacts, path, folder))  # type: ignore[misc]
 
     def text(self, run: KnownRun, text: str, name: str) -> None:
         """Upload a text as a file."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnexp.sweeps.files import trial_folder
+from nnexp.sweeps.files import SNAPSHOT, snapshot_files, trial_folder
 from nnexp.sweeps.kept import OWN_RUN, Delivered, Standing
 from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.results import History, TrialResult
@@ -207,6 +207,7 @@ class Tracker:
             told = self.account.of_sweep(standings, over=over)
             self.runs.log(run, told.points, {}, told.tags)
             self.runs.upload(run, self._own(AT_LAST))
+            self.runs.upload(run, snapshot_files(self.folder), SNAPSHOT)
             self.runs.end(run, told.status, told.ended)
         now = Delivered(str(self.store), run.id, state=state)
         self._to_note.append((OWN_RUN, now, version))

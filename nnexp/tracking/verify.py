@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnexp.sweeps.files import trial_folder
+from nnexp.sweeps.files import SNAPSHOT, snapshot_files, trial_folder
 from nnexp.sweeps.kept import OWN_RUN, Standing
 from nnexp.sweeps.ledger import Ledger
 from nnexp.tracking.entries import WHOLE, cut, name_of
@@ -69,7 +69,7 @@ class _Comparison:
     def __init__(self, tracker: Tracker, store: Store) -> None:
         self.tracker, self.runs, self.account = tracker, tracker.runs, tracker.account
         self.client, _ = open_store(store)
-        self._listed: tuple[str, set[str]] = ("", set())  # a run, and its artifacts
+        self._listed: tuple[tuple[str, str], set[str]] = (("", ""), set())  # a run and a folder, and what is in it
 
     def differences(self) -> Iterator[Difference]:
         """Yield what differs."""
@@ -100,7 +100,8 @@ class _Comparison:
     def _of_sweep(self, standings: Mapping[str, Standing]) -> Iterator[Difference]:
         run = self.client.get_run(self.runs.there[OWN_RUN].id)
         yield from self._of_run(OWN_RUN, run, self.account.of_sweep(standings, over=True))
-        files = {name: sha256(self.tracker.folder / name) for name in (*AT_FIRST, *AT_LAST)}
+        snapshot = [f"{SNAPSHOT}/{path.name}" for path in snapshot_files(self.tracker.folder)]
+        files = {name: sha256(self.tracker.folder / name) for name in (*AT_FIRST, *AT_LAST, *snapshot)}
         there = {name: digest for name, digest in files.items() if digest is not None}
         yield from self._of_files(OWN_RUN, run, there, self.tracker.folder)
 
@@ -145,8 +146,9 @@ class _Comparison:
 
     def _hash(self, run: Run, name: str) -> str | None:
         """Return the SHA-256 of an artifact; None if there is none."""
-        if self._listed[0] != run.info.run_id:
-            self._listed = run.info.run_id, {each.path for each in self.client.list_artifacts(run.info.run_id)}
+        place = run.info.run_id, name.rpartition("/")[0]
+        if self._listed[0] != place:
+            self._listed = place, {each.path for each in self.client.list_artifacts(place[0], place[1] or None)}
         if name not in self._listed[1]:
             return None
         with tempfile.TemporaryDirectory() as folder:

@@ -67,8 +67,8 @@ class Writer(Protocol):
     def is_deleted(self, run: str) -> bool:
         """Return whether a run was deleted; of one that never was there False, or what MLflow raises."""
 
-    def upload(self, artifacts: str, path: Path) -> None:
-        """Copy a file to a run's files. artifacts: where they go."""
+    def upload(self, artifacts: str, path: Path, folder: str = "") -> None:
+        """Copy a file to a run's files. artifacts: where they go. folder: below that."""
 
     def upload_text(self, artifacts: str, name: str, text: str) -> None:
         """Write a text to a run's files."""

@@ -148,7 +148,7 @@ def test_the_sweep_has_leaderboard_plan_figure_and_environment(recorded: Recorde
     client = recorded.client()
     (parent,) = recorded.runs("sweep", "classes")
     folder = Path(client.download_artifacts(parent.info.run_id, ""))
-    names = ["comparison.png", "environment.json", "leaderboard.csv", "plan.json"]
+    names = ["comparison.png", "environment.json", "leaderboard.csv", "plan.json", "snapshot"]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert (folder / "comparison.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "plan.json").read_text() == (recorded.folder("classes") / "plan.json").read_text()
