@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import INK, MUTED, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, marked, wrapped
-from nnexp.reporting.figures.scales import finite, focus, grid, off_scale
+from nnexp.reporting.figures.scales import PLAIN, finite, focus, grid, off_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,9 @@ def _told(best: str, metric: str, better: str, shown: int, all: int) -> str:
 
 
 def _heading(axes: Axes, group: str, y: int) -> None:
-    axes.text(0.0, y, cut(group, 90), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, color=MUTED)
+    axes.text(
+        0.0, y, cut(group, 90), transform=axes.get_yaxis_transform(), va="center", fontsize=8.5, color=MUTED, bbox=PLAIN
+    )
     axes.axhline(y + 0.42, color="#cccccc", linewidth=0.7, zorder=0)
 
 

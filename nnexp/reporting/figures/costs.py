@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnexp.reporting.drawing import INK, MUTED, look, new_figure, rounded, styled
-from nnexp.reporting.figures.labels import cut, marked, wrapped
+from nnexp.reporting.figures.labels import cut, first, marked, wrapped
 from nnexp.reporting.figures.scales import focus, grid, scale_log, whole_ticks
 from nnexp.statistics import fronts
 
@@ -90,7 +90,7 @@ def pareto(spent: Sequence[Spent], cost: str, metric: str, better: str = "higher
 @styled
 def accounting(rows: Sequence[Ended]) -> Figure:
     """Draw how the trials of each arm ended, as stacked bars; the first 30 arms are drawn."""
-    shown = rows[:SHOWN]
+    shown, more = first(rows, SHOWN)
     figure = new_figure(0.9 + 0.28 * max(len(shown), 2))
     axes = figure.add_subplot()
     lefts = np.zeros(len(shown))
@@ -117,7 +117,7 @@ def accounting(rows: Sequence[Ended]) -> Figure:
     axes.set_xlim(0, 1.15 * max([*lefts, 1.0]))
     grid(axes, "x")
     whole_ticks(axes)
-    axes.set_xlabel("Trials (finished of planned beside)")
+    axes.set_xlabel(f"Trials, with how many of those planned finished{more}")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=5, borderaxespad=0.1)
     return figure
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnexp.reporting.drawing import INK, new_figure, rounded, styled
-from nnexp.reporting.figures.labels import cut
+from nnexp.reporting.figures.labels import cut, first
 from nnexp.reporting.figures.scales import DECADES, finite
 
 if TYPE_CHECKING:
@@ -30,13 +30,14 @@ def improvement(labels: Sequence[str], probabilities: ArrayLike) -> Figure:
     """Draw how probable it is that a trial of one arm beats one of another. probabilities: (k, k), P(row > column)."""
     from matplotlib.colors import Normalize
 
-    matrix = rounded(probabilities)
+    labels, more = first(labels)
+    matrix = rounded(probabilities)[: len(labels), : len(labels)]
     np.fill_diagonal(matrix, np.nan)
     figure, axes = _axes(matrix)
     texts = [[f"{value:.2f}" if np.isfinite(value) else "" for value in row] for row in matrix]
     image = _cells(axes, matrix, texts, "PuOr", Normalize(0, 1))
     _names(axes, labels, labels)
-    axes.set(xlabel="… than this one", ylabel="This arm is better …")
+    axes.set(xlabel=f"… than this one{more}", ylabel="This arm is better …")
     figure.colorbar(image, ax=axes, label="P(better), ties count half", shrink=0.8, ticks=[0, 0.25, 0.5, 0.75, 1])
     return figure
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Transform
 
+Item = TypeVar("Item")
+
+MOST = 20  # arms in a figure
 CUT = 34  # characters of a name beside an axis
 LINE = 1.25  # heights of a font from one line to the next
 GROUP = "end"  # of the labels that are moved apart
@@ -50,6 +53,11 @@ def wrapped(text: str, width: int = CUT, lines: int = 2) -> str:
     if len(found) <= lines:
         return "\n".join(found)
     return "\n".join([*found[: lines - 1], cut(" ".join(found[lines - 1 :]), width)])
+
+
+def first(items: Sequence[Item], most: int = MOST) -> tuple[Sequence[Item], str]:
+    """Return as many items as a figure holds, and what to say beside an axis where those are not all."""
+    return items[:most], f" (the first {most} of {len(items)})" if len(items) > most else ""
 
 
 def label_ends(axes: Axes, ends: Sequence[End]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import Look, look, new_figure, rounded, styled
-from nnexp.reporting.figures.labels import End, label_ends, marked
+from nnexp.reporting.figures.labels import End, first, label_ends, marked
 from nnexp.reporting.figures.scales import finite, grid, scale_log, scale_scores, span, whole_ticks
 
 if TYPE_CHECKING:
@@ -41,24 +41,26 @@ class Curve:
 @styled
 def performance_profile(curves: Sequence[Curve], cost: str = "epochs to target", x_max: float | None = None) -> Figure:
     """Draw the share of problems that an arm solves within a factor of the fastest. x: factors, from 1 on."""
+    curves, more = first(curves)
     figure, axes = _axes(len(curves))
     end = x_max or max([2.0, *finite(np.concatenate([each.x for each in curves] or [NONE]))])
     scale_log(axes, "x", [1.0, end])
     _shares(axes, curves, 1.0, axes.get_xlim()[1])
-    axes.set(xlabel=f"Factor of the fewest {cost}", ylabel="Share of problems reached")
+    axes.set(xlabel=f"Factor of the fewest {cost}{more}", ylabel="Share of problems reached")
     return figure
 
 
 @styled
 def score_profile(curves: Sequence[Curve], metric: str, better: Literal["higher", "lower"] = "higher") -> Figure:
     """Draw the share of trials that score better than a threshold, with bands. x: thresholds."""
+    curves, more = first(curves)
     figure, axes = _axes(len(curves))
     scale_scores(axes, "x", np.concatenate([each.x for each in curves] or [NONE]))
     if better == "lower":
         axes.invert_xaxis()  # harder thresholds stand on the right
     _shares(axes, curves)
     sign = ">" if better == "higher" else "<"
-    axes.set(xlabel=f"Threshold of {metric}", ylabel=f"Share of trials with {metric} {sign} threshold")
+    axes.set(xlabel=f"Threshold of {metric}{more}", ylabel=f"Share of trials with {metric} {sign} threshold")
     return figure
 
 
@@ -68,12 +70,13 @@ def time_to_target(curves: Sequence[Curve], target: str, x_max: float, unit: str
 
     Args: curves: x are the epochs at which trials reached it. target: as `val/acc ≥ 0.95`. x_max: epochs trained.
     """
+    curves, more = first(curves)
     figure, axes = _axes(len(curves))
     axes.set_xlim(0, max(x_max, 1e-9) * 1.01)
     if unit == "Epochs":
         whole_ticks(axes)
     _shares(axes, curves, 0.0, x_max)
-    axes.set(xlabel=unit, ylabel=f"Share of trials with {target}")
+    axes.set(xlabel=f"{unit}{more}", ylabel=f"Share of trials with {target}")
     return figure
 
 
@@ -82,6 +85,7 @@ def expected_best(
     curves: Sequence[Curve], metric: str, unit: str = "Trials", better: Literal["higher", "lower"] = "higher"
 ) -> Figure:
     """Draw the score to be expected of the best of a budget. x: trials, or seconds (then unit is `Seconds`)."""
+    curves, more = first(curves)
     figure, axes = _axes(len(curves))
     x = np.concatenate([each.x for each in curves] or [NONE])
     if len(finite(x)) and min(finite(x)) > 0 and max(finite(x)) > 8 * min(finite(x)):
@@ -92,7 +96,7 @@ def expected_best(
             whole_ticks(axes)
     scale_scores(axes, "y", _heights(curves))
     _draw(axes, curves)
-    axes.set(xlabel=unit, ylabel=f"Expected best {metric}\n({better} is better)")
+    axes.set(xlabel=f"{unit}{more}", ylabel=f"Expected best {metric}\n({better} is better)")
     return figure
 
 

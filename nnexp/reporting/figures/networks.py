@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nnexp.reporting.drawing import COLORS, INK, MARKERS, new_figure, rounded, style, styled
-from nnexp.reporting.figures.labels import cut
+from nnexp.reporting.figures.labels import cut, first
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 Classes = NDArray[np.int64]
 
+PANELS = 16  # arms
 SHOWN = 64  # units
 MOVING = 100  # dots per inch of an animation
 
@@ -49,6 +50,7 @@ class Region:
 @styled
 def regions(panels: Sequence[Region], points: Points, classes: Sequence[str], title: str = "") -> Figure:
     """Draw decision regions side by side, the examples on top. title: over all of them, as an epoch."""
+    panels, more = first(panels, PANELS)
     columns = min(max(len(panels), 1), 3 if len(panels) in (3, 5, 6) else 4)
     rows = math.ceil(len(panels) / columns) or 1
     titles = 0.42 if any(each.note for each in panels) else 0.27
@@ -61,8 +63,8 @@ def regions(panels: Sequence[Region], points: Points, classes: Sequence[str], ti
         _points(axes, points, 4.5 if columns < 3 else 3.2)
         note = f"\n{cut(panel.note, 84 // columns)}" if panel.note else ""
         axes.set_title(f"{cut(panel.label, 84 // columns)}{note}", fontsize=9, linespacing=1.15)
-    if title:
-        figure.suptitle(cut(title, 60), x=0.01, ha="left", fontsize=10)
+    if title or more:
+        figure.suptitle(f"{cut(title, 60)}{more}".strip(), x=0.01, ha="left", fontsize=10)
     _legend(figure, classes)
     return figure
 

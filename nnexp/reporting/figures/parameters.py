@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import COLORS, Look, look, new_figure, rounded, styled
-from nnexp.reporting.figures.labels import End, cut, label_ends, marked, wrapped
+from nnexp.reporting.figures.labels import End, cut, first, label_ends, marked, wrapped
 from nnexp.reporting.figures.scales import finite, grid, scale_scores, scale_swept
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float64]
 Kind = Literal["main", "interaction", "seed"]
 
+ALL = 6  # the place whose colour is black
+STRIPS = 6  # arms up to which each has a line for its trials without a score
 BANDS = 6  # arms up to which their bands are drawn
 KINDS: dict[Kind, tuple[str, str, str]] = {  # what it is called, its colour, its hatch
     "main": ("a parameter alone", COLORS[0], ""),
@@ -64,14 +66,15 @@ def sensitivity(
 
     Args: log: whether the parameter was swept by factors. Bands are drawn for up to 6 arms.
     """
-    lossy = [each for each in responses if any(each.lost)]
-    strip = 0.22 * len(lossy)
-    figure = new_figure(max(3.2, 0.2 * len(responses) + 0.9) + strip)
+    responses, more = first(responses)
+    lossy = _lossy(responses)
+    strip, height = 0.22 * len(lossy), max(3.2, 0.2 * len(responses) + 0.9)
+    figure = new_figure(height + strip)
     values = sorted({float(value) for each in responses for value in finite(each.x)})
     if not lossy:
         axes = below = figure.add_subplot()
     else:
-        both = figure.subplots(2, 1, height_ratios=[1, strip / 3], sharex=True)
+        both = figure.subplots(2, 1, height_ratios=[1, strip / (height - 0.5)], sharex=True)
         axes, below = both
     places = dict(zip(values, scale_swept(below, values, log).tolist(), strict=True))
     bands = len(responses) <= BANDS
@@ -80,7 +83,7 @@ def sensitivity(
         _losses(below, lossy, places)
         axes.tick_params(axis="x", length=0, labelbottom=False)
     axes.set_ylabel(f"Mean {metric}\n({better} is better)")
-    below.set_xlabel(cut(parameter, 70))
+    below.set_xlabel(f"{cut(parameter, 60)}{more}")
     return figure
 
 
@@ -130,6 +133,19 @@ def _heights(response: Response, bands: bool) -> Vector:
 def _end(response: Response, places: dict[float, float]) -> End:
     last = np.flatnonzero(np.isfinite(response.middle))[-1]
     return End(response.label, response.look, places[float(response.x[last])], float(response.middle[last]))
+
+
+def _lossy(responses: Sequence[Response]) -> list[Response]:
+    """Return the arms of which trials have no score; where those are many, all of them as one."""
+    found = [each for each in responses if any(each.lost)]
+    if len(found) <= STRIPS:
+        return found
+    counts: dict[float, int] = {}
+    for each in found:
+        for value, count in zip(each.x, each.lost, strict=True):
+            counts[float(value)] = counts.get(float(value), 0) + count
+    x, nothing = np.array(sorted(counts)), np.full(len(counts), np.nan)
+    return [Response("all arms", ALL, x, nothing, nothing, nothing, [counts[float(value)] for value in x])]
 
 
 def _losses(axes: Axes, lossy: Sequence[Response], places: dict[float, float]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import COLORS, INK, MUTED, look, new_figure, rounded, styled
-from nnexp.reporting.figures.labels import cut, wrapped
+from nnexp.reporting.figures.labels import cut, first, wrapped
 from nnexp.reporting.figures.scales import finite, focus, grid, off_scale
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def leaderboard(rows: Sequence[Scored], metric: str, better: str = "higher", of:
 @styled
 def arms(rows: Sequence[ScoredArm], metric: str, better: str = "higher") -> Figure:
     """Draw the best configuration of each arm: validation and test scores, and those of its defaults under them."""
+    rows, more = first(rows)
     defaults = any(each.defaults for each in rows)
     figure = new_figure(0.95 + (0.52 if defaults else 0.4) * max(len(rows), 2))
     axes = figure.add_subplot()
@@ -95,7 +96,7 @@ def arms(rows: Sequence[ScoredArm], metric: str, better: str = "higher") -> Figu
     found = [(place, row.defaults) for place, row in enumerate(rows) if row.defaults]
     _beyond(axes, [(place + LOWER, _all(row), row.middle) for place, row in found])
     _names(axes, [(each.label, each.tuned.label) for each in rows])
-    axes.set_xlabel(f"{metric} at the best epoch ({better} is better)")
+    axes.set_xlabel(f"{metric} at the best epoch ({better} is better){more}")
     _legend(axes, any(len(finite(each.tuned.test)) for each in rows), defaults, INK, INK)
     return figure
 

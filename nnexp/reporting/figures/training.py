@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import COLORS, INK, new_figure, rounded, styled
-from nnexp.reporting.figures.labels import End, cut, label_ends, marked
+from nnexp.reporting.figures.labels import End, cut, first, label_ends, marked
 from nnexp.reporting.figures.lines import Curve
 from nnexp.reporting.figures.scales import finite, grid, joined, narrowed, scale_scores, span, whole_ticks
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Vector = NDArray[np.float64]
 
+PANELS = 16  # arms side by side
 POINTS = 200  # of a line; more are not seen
 BANDS = 6  # arms on one pair of axes up to which their bands are drawn
 TRAIN, VALIDATION = "#777777", COLORS[0]
@@ -39,6 +40,7 @@ class Course:
 @styled
 def learning(courses: Sequence[Course], metric: str, unit: str = "Epochs") -> Figure:
     """Draw train and validation scores of arms side by side on the same axes."""
+    courses, more = first(courses, PANELS)
     columns = min(len(courses), 4 if len(courses) > 3 else 3) or 1
     rows = math.ceil(len(courses) / columns) or 1
     figure = new_figure(0.8 + (1.75 if columns > 1 else 2.4) * rows)
@@ -53,7 +55,7 @@ def learning(courses: Sequence[Course], metric: str, unit: str = "Epochs") -> Fi
             axes.set_title(cut(each.label, 100 // columns - 6), fontsize=9)
     for row, column in product(range(rows), range(columns)):
         _outer(panels, row, column, len(courses))
-    figure.supxlabel(unit, fontsize=9)
+    figure.supxlabel(f"{unit}{more}", fontsize=9)
     figure.supylabel(metric, fontsize=9)
     _legend(figure)
     return figure
@@ -65,22 +67,24 @@ def curves(arms: Sequence[Curve], name: str, unit: str = "Epochs", zero: bool = 
 
     Args: name: of the y axis. zero: whether 0 is marked. Bands are drawn for up to 6 arms.
     """
+    arms, more = first(arms)
     figure = new_figure(max(3.3, 0.2 * len(arms) + 0.9))
     _together(figure.add_subplot(), arms, unit, zero)
-    figure.axes[0].set_ylabel(name)
+    figure.axes[0].set(ylabel=name, xlabel=f"{unit}{more}")
     return figure
 
 
 @styled
 def norms(weights: Sequence[Curve], gradients: Sequence[Curve], unit: str = "Epochs") -> Figure:
     """Draw the norms of weights and of gradients of each arm, one above the other."""
+    (weights, more), (gradients, _) = first(weights), first(gradients)
     figure = new_figure(2 * max(2.3, 0.2 * len(weights) + 0.5), wide=False)
     upper, lower = figure.subplots(2, 1, sharex=True)
     _together(upper, weights, unit)
     _together(lower, gradients, unit)
     upper.set(ylabel="Norm of the weights", xlabel="")
     upper.tick_params(axis="x", length=0, labelbottom=False)
-    lower.set_ylabel("Norm of the gradient")
+    lower.set(ylabel="Norm of the gradient", xlabel=f"{unit}{more}")
     return figure
 
 
