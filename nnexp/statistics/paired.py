@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import nctdtr, ndtr, stdtrit
+from scipy.special import chdtr, nctdtr, ndtr, stdtrit
 
 from nnexp.errors import DataError, require
 from nnexp.statistics.intervals import Interval, proportion, t_interval
@@ -154,7 +154,7 @@ def power(n: int, mean_difference: float, sd: float, alpha: float = 0.05) -> flo
     require(0 < alpha < 1, "alpha", "in (0, 1)", alpha)
     shift = abs(mean_difference) * math.sqrt(n) / sd
     critical = float(stdtrit(n - 1, 1 - alpha / 2))
-    return float(1 - nctdtr(n - 1, shift, critical) + nctdtr(n - 1, shift, -critical))
+    return _beyond(n - 1, shift, critical)
 
 
 def needed_n(mean_difference: float, sd: float, *, power: float = 0.8, alpha: float = 0.05) -> int | None:
@@ -254,6 +254,18 @@ def _random_sums(d: Float64s, rng: np.random.Generator, flips: int) -> list[Floa
     rows = max(1, (1 << 20) // len(d))
     sizes = [min(rows, flips - start) for start in range(0, flips, rows)]
     return [np.add.reduce(np.where(rng.integers(0, 2, (size, len(d))), d, -d), axis=1) for size in sizes]
+
+
+def _beyond(degrees: int, shift: float, critical: float) -> float:
+    """Return P(|T| > critical). SciPy's function gives NaN for the far tails, so these are had otherwise.
+
+    T = (Z + shift) / sqrt(X / degrees): with a shift of 30, Z is nothing beside it (to a thousandth), and with one of 7
+    T is not negative.
+    """
+    if shift > 30:
+        return float(chdtr(degrees, degrees * (shift / critical) ** 2))
+    below = float(nctdtr(degrees, shift, -critical)) if shift < 7 else 0.0
+    return float(1 - nctdtr(degrees, shift, critical)) + below
 
 
 def _least_n(mean_difference: float, sd: float, wanted: float, alpha: float) -> int | None:

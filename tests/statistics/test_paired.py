@@ -168,6 +168,21 @@ def test_power_is_statsmodels(n: int) -> None:
     assert power(n, 0.7, 1, 0.05) == pytest.approx(float(TTestPower().power(0.7, n, 0.05)), rel=1e-9)
 
 
+@pytest.mark.parametrize(("n", "effect"), [(2, 5.0), (2, 6.0), (2, 8.0), (2, 22.0), (2, 60.0), (3, 12.0), (9, 20.0)])
+def test_power_is_a_number_also_where_scipys_tails_are_none(n: int, effect: float) -> None:
+    draws = rng(17).normal(effect, 1, (200_000, n))
+    found = np.abs(draws.mean(axis=1)) / draws.std(axis=1, ddof=1) * math.sqrt(n) > stats.t.ppf(0.975, n - 1)
+    assert power(n, effect, 1) == pytest.approx(float(np.mean(found)), abs=0.004)
+
+
+def test_power_rises_with_the_difference_without_a_gap() -> None:
+    for n in (2, 3, 5, 20):
+        found = np.array([power(n, shift / math.sqrt(n), 1) for shift in np.linspace(0, 60, 241)])
+        assert np.isfinite(found).all()
+        assert (np.diff(found) >= -1e-3).all()
+        assert found[0] == pytest.approx(0.05, abs=1e-9)
+
+
 def test_power_is_how_often_a_real_difference_is_found() -> None:
     n = needed_n(1, 1)
     assert n == 10
