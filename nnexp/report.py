@@ -115,7 +115,7 @@ def _report(options: argparse.Namespace, clock: Clock) -> int:
     snapshot = found.snapshots[0] if len(found.snapshots) == 1 else merged(found.snapshots)
     folder = (options.out or root / "reports" / _called(snapshot)).absolute()
     settings = Settings(allow_unequal=options.allow_unequal)
-    built = build(snapshot, folder, settings, provenance=_provenance(), clock=clock)
+    built = build(snapshot, folder, settings, provenance=_provenance(), lap=clock.lap)
     failure = None if options.no_log else _log(found, folder)
     clock.lap("log")
     say(built.headline)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnexp.clock import Clock
 from nnexp.errors import DataError, UsageError
 from nnexp.reporting.canvas import Canvas
 from nnexp.reporting.document import Animation, Document, Inline
-from nnexp.reporting.fairness import findings, is_refused
+from nnexp.reporting.fairness import findings
 from nnexp.reporting.markdown import markdown_text
 from nnexp.reporting.page import html_text
 from nnexp.reporting.sections.outline import outline
@@ -59,9 +58,9 @@ def build(
     settings: Settings = Settings(),
     *,
     provenance: dict[str, object] | None = None,
-    clock: Clock | None = None,
+    lap: Callable[[str], None] = lambda stage: None,
 ) -> Built:
-    """Write a report into a folder, in place of the report that may be there.
+    """Write a report into a folder, in place of the report that may be there. lap: is told when a stage is done.
 
     Raises: UsageError if the folder holds something else, or the sweeps cannot be compared.
     """
@@ -71,7 +70,7 @@ def build(
     try:
         write_snapshot(snapshot, building / "snapshot")
         written = read_snapshot(building / "snapshot")  # what anybody will build it from
-        study, told = _write(written, building, settings, clock)
+        study, told = _write(written, building, settings, lap)
         if provenance is not None:
             (building / PROVENANCE).write_text(as_json(provenance), encoding="utf-8")
         building.chmod(0o755)  # mkdtemp's are for their owner alone
@@ -97,7 +96,7 @@ def check(folder: Path) -> Difference | None:
     snapshot = read_snapshot(folder / "snapshot")
     with tempfile.TemporaryDirectory() as name:
         again = Path(name) / "report"
-        _write(snapshot, again, Settings(allow_unequal=told["allow_unequal"]), None)
+        _write(snapshot, again, Settings(allow_unequal=told["allow_unequal"]), lambda stage: None)
         return next(_differences(folder, again), None)
 
 
@@ -119,17 +118,14 @@ def plain_text(content: Inline) -> str:
     return "".join(part if isinstance(part, str) else part.text for part in content)
 
 
-def _write(snapshot: Snapshot, folder: Path, settings: Settings, clock: Clock | None) -> tuple[Study, str]:
-    lap: Callable[[str], None] = clock.lap if clock is not None else lambda name: None
+def _write(snapshot: Snapshot, folder: Path, settings: Settings, lap: Callable[[str], None]) -> tuple[Study, str]:
     folder.mkdir(parents=True, exist_ok=True)
     study = make_study(snapshot)
     found = findings(study)
-    ranked = settings.allow_unequal or not is_refused(found)
     lap("study")
-    document, told = outline(study, Canvas(folder / "figures"), found, ranked=ranked, timed=lap)
+    document, told = outline(study, Canvas(folder / "figures"), found, allow_unequal=settings.allow_unequal, timed=lap)
     (folder / "report.html").write_text(html_text(document), encoding="utf-8")
     (folder / "report.md").write_text(markdown_text(document), encoding="utf-8")
-    (folder / "tables").mkdir()
     for table in document.tables():
         save(table, folder / "tables")
     _write_animations(document, folder / "figures")

@@ -79,7 +79,7 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
     for path in folder.glob("*.parquet"):
         path.unlink()
     told = {"format": FORMAT, "sweeps": list(snapshot.sweeps)}
-    (folder / SWEEPS).write_text(json.dumps(told, sort_keys=True, indent=1) + "\n", encoding="utf-8")
+    (folder / SWEEPS).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     for name, table in snapshot.tables.items():
         if len(table):
             table.to_parquet(folder / f"{name}.parquet", engine="pyarrow", index=False, compression="zstd")

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from nnexp.reporting.canvas import Canvas
 from nnexp.reporting.document import Code, Document, Inline, Part, Section, Text, inline
-from nnexp.reporting.fairness import Finding
+from nnexp.reporting.fairness import Finding, is_refused
 from nnexp.reporting.sections.accounting import accounting
 from nnexp.reporting.sections.answer import answer, headline, verdict
+from nnexp.reporting.sections.comparisons import comparisons
 from nnexp.reporting.sections.costs import costs
 from nnexp.reporting.sections.learning import learning_curves
 from nnexp.reporting.sections.networks import networks
@@ -20,14 +21,18 @@ Timed = Callable[[str], None]
 
 
 def outline(
-    study: Study, canvas: Canvas, found: Sequence[Finding], *, ranked: bool, timed: Timed
+    study: Study, canvas: Canvas, found: Sequence[Finding], *, allow_unequal: bool, timed: Timed
 ) -> tuple[Document, Inline]:
-    """Return the report of a study and its headline. ranked: whether configurations may be ranked. timed: is told when
-    a section is done."""
+    """Return the report of a study and its headline.
+
+    Args: allow_unequal: whether to rank also where that is not fair. timed: is told when a section is done.
+    """
+    ranked = allow_unequal or not is_refused(found)
     sections: tuple[Callable[[], Section], ...] = (
         lambda: answer(study, found, ranked=ranked),
         lambda: accounting(study, found),
         lambda: leaderboard(study, canvas, ranked=ranked),
+        lambda: comparisons(study, canvas, ranked=ranked, allow_unequal=allow_unequal),
         lambda: learning_curves(study, canvas),
         lambda: networks(study, canvas),
         lambda: costs(study, canvas),

@@ -8,7 +8,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from nnexp.reporting.canvas import Canvas
-from nnexp.reporting.document import Block, Callout, Code, Column, Interval, Paragraph, Section, Table, Value, inline
+from nnexp.reporting.document import (
+    Better,
+    Block,
+    Callout,
+    Code,
+    Column,
+    Interval,
+    Paragraph,
+    Section,
+    Table,
+    Value,
+    inline,
+)
 from nnexp.reporting.study import Configuration, Study, told
 from nnexp.statistics.intervals import Interval as Bounds
 from nnexp.statistics.intervals import bootstrap, deviation, iqm, median, t_interval
@@ -42,17 +54,17 @@ def _table(study: Study, ranked: bool) -> Table:
         ((place if ranked else None), *_cells(study, each, place <= BOOTSTRAPPED))
         for place, each in enumerate(configurations, start=1)
     )
-    better = study.objective.better
+    better: Better = "higher" if study.objective.sign > 0 else "lower"
     columns = (
         Column("rank", format="integer"),
         *(Column(axis.label, format="number" if axis.numeric else "code") for axis in study.axes),
         Column("n", format="integer"),
-        Column(f"{study.objective.metric} mean", format="score", better=better),  # type: ignore[arg-type]
-        Column("deviation", format="score"), Column("95 % t interval", format="interval"),
-        Column("95 % bootstrap interval", format="interval"), Column("median", format="score"),
+        Column(f"{study.objective.metric} mean", format="score", better=better),
+        Column("deviation", format="score"), Column("95 % t interval", format="bounds"),
+        Column("95 % bootstrap interval", format="bounds"), Column("median", format="score"),
         Column("IQM", format="score"), Column("best seed", format="text"), Column("worst seed", format="text"),
-        Column(f"{study.objective.test} mean", format="score", better=better),  # type: ignore[arg-type]
-        Column("test 95 % t interval", format="interval"),
+        Column(f"{study.objective.test} mean", format="score", better=better),
+        Column("test 95 % t interval", format="bounds"),
         Column("epochs to best", format="number"), Column("to best", format="seconds"),
         Column("diverged", format="integer"),
     )  # fmt: skip

@@ -57,15 +57,13 @@ def command(sweep: Mapping[str, Any]) -> str:
 
 def _sweeps(study: Study) -> Table:
     rows = tuple(
-        (
-            str(each["name"]), str(each["id"]), _day(each["planned_at"]), str(each["nnexp"]), int(each["numerics"]),
-            str(each["code"])[:12], str(each["hash"])[:12],
-        )
+        (str(each["name"]), str(each["id"]), _day(each["planned_at"]), str(each.get("nnexp", "")),
+         str(each.get("numerics", "")), str(each.get("code", ""))[:12], str(each.get("hash", ""))[:12])
         for each in study.sweeps
     )  # fmt: skip
     columns = (
         Column("sweep", format="code"), Column("id", format="code"), Column("planned, UTC"), Column("nnexp"),
-        Column("numerics", format="integer"), Column("code", format="code"), Column("plan", format="code"),
+        Column("numerics"), Column("code", format="code"), Column("plan", format="code"),
     )  # fmt: skip
     note = "Code: digest of nnexp's own source files. Plan: digest of the trials' keys, in order."
     return Table("sweeps", "Sweeps", columns, rows, note=note)
