@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from nnexp.reporting.snapshot import Snapshot, make_snapshot
 from nnexp.sweeps.kept import PlannedSweep, Standing
 from nnexp.sweeps.ledger import Ledger
 from nnexp.sweeps.parameters import values_of
+from nnexp.sweeps.results import History
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,24 +33,38 @@ def collect(
     Args: root: where the ledger is, and the sweep's folder below. wholly: whether to look at the networks too.
     environment: what the numbers may depend on, by default as it is in the sweep's folder.
     """
-    import pandas
-
     folder = root / "sweeps" / sweep.id
     standing = ledger.standing(sweep.id)
     abouts = list(ledger.abouts(sweep.id))
-    if wholly:
-        shown = portraits(folder, abouts, standing, lambda key: ledger.history(sweep.id, key))
-    else:
-        shown = Portraits(notes=[HASTE])
+
+    def history(key: str) -> History:
+        return ledger.history(sweep.id, key)
+
+    shown = portraits(folder, abouts, standing, history) if wholly else Portraits(notes=[HASTE])
+    return assemble(sweep, abouts, standing, history, environment=environment or _environment(folder), shown=shown)
+
+
+def assemble(
+    sweep: PlannedSweep,
+    abouts: Sequence[Mapping[str, Any]],
+    standing: Mapping[str, Standing],
+    history: Callable[[str], History],
+    *,
+    environment: Mapping[str, Any],
+    shown: Portraits,
+) -> Snapshot:
+    """Return the snapshot of a sweep. Args: history: of a trial that has records, by its key."""
+    import pandas
+
     if "points" in shown.tables:
         shown.tables["points"].insert(0, "sweep", sweep.id)
     tables = {
         **shown.tables,
         "trials": pandas.DataFrame([trial_cells(sweep.id, each, standing[each["key"]]) for each in abouts]),
-        "histories": _histories(ledger, sweep.id, [each["key"] for each in abouts if standing[each["key"]].epoch]),
+        "histories": _histories(history, [each["key"] for each in abouts if standing[each["key"]].epoch]),
     }
     told = {"notes": shown.notes, "image": shown.image and list(shown.image)}
-    return make_snapshot([_sweep(sweep, abouts, environment or _environment(folder)) | told], tables)
+    return make_snapshot([_sweep(sweep, abouts, environment) | told], tables)
 
 
 def trial_cells(sweep: str, about: Mapping[str, Any], standing: Standing) -> dict[str, Any]:
@@ -85,14 +100,14 @@ def as_json(plain: Any) -> str:
     return json.dumps(plain, ensure_ascii=False, separators=(",", ":"))
 
 
-def _histories(ledger: Ledger, sweep: str, keys: Sequence[str]) -> DataFrame:
+def _histories(history_of: Callable[[str], History], keys: Sequence[str]) -> DataFrame:
     import numpy as np
     import pandas
 
     columns: dict[str, list[Any]] = {}
     rows = 0
     for key in keys:
-        history = ledger.history(sweep, key)
+        history = history_of(key)
         count = len(history.epochs)
         found: Iterator[tuple[str, Sequence[Any]]] = iter(
             [("key", [key] * count), ("epoch", history.epochs), ("time", history.times), *history.values.items()]

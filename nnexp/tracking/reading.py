@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,12 @@ def read_config(client: MlflowClient, run_id: str) -> dict[str, Any]:
     Raises: TrackingError if what its params stand for is missing or damaged.
     """
     params = client.get_run(run_id).data.params
-    cut = any(value.startswith(DIGEST) or f":{DIGEST}" in name for name, value in params.items())
-    return config_of(params, _whole(client, run_id) if cut else {})
+    return config_of(params, _whole(client, run_id) if is_cut(params) else {})
+
+
+def is_cut(params: Mapping[str, str]) -> bool:
+    """Return whether an artifact has what some params could not hold."""
+    return any(value.startswith(DIGEST) or f":{DIGEST}" in name for name, value in params.items())
 
 
 def _whole(client: MlflowClient, run_id: str) -> dict[str, tuple[str, str]]:

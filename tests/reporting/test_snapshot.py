@@ -22,6 +22,7 @@ from nnexp.reporting.snapshot import (
 )
 
 NAN = float("nan")
+AXES = {"optimizer": ["é"], "l2.strength": ["0.1"]}
 
 
 def snapshot(sweep: str = "one", planned_at: float = 1.0, *, backwards: bool = False) -> Snapshot:
@@ -38,7 +39,7 @@ def snapshot(sweep: str = "one", planned_at: float = 1.0, *, backwards: bool = F
     }
     if backwards:
         tables = {name: table.iloc[::-1] for name, table in reversed(tables.items())}
-    return make_snapshot([{"id": sweep, "name": sweep, "planned_at": planned_at, "note": "é"}], tables)
+    return make_snapshot([{"id": sweep, "name": sweep, "planned_at": planned_at, "axes": AXES}], tables)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -54,6 +55,7 @@ def test_a_snapshot_reads_back_as_it_was(tmp_path: Path) -> None:
     write_snapshot(written, tmp_path / "new" / "snapshot")
     read = read_snapshot(tmp_path / "new" / "snapshot")
     assert read.sweeps == written.sweeps
+    assert list(read.sweeps[0]["axes"]) == list(AXES)  # the order in which a report speaks of them
     for name in TABLES:
         pandas.testing.assert_frame_equal(read.tables[name], written.tables[name], check_exact=True)
     assert read.trials["summary/test/acc"].to_list()[0] == 0.1

@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 import yaml
 
+from nnexp.fetching import fetch
+from nnexp.reporting.snapshot import read_snapshot
+from nnexp.sweeps.files import SNAPSHOT
 from nnexp.tracking.entries import config_of
+from nnexp.tracking.snapshots import TrackedSweeps
 from nnexp.tracking.store import Store, open_store
 from tests.runs import run
 
@@ -157,6 +162,21 @@ def test_the_artifacts_are_the_files_of_the_trial(swept: Swept, tmp_path: Path) 
         assert yaml.safe_load((got / "config.yaml").read_text()) == plan[key]["config"]
     (parent,) = swept.runs("sweep")
     assert {"plan.json", "leaderboard.csv"} <= {each.path for each in files(client, parent.info.run_id)}
+
+
+def test_the_sweep_can_be_fetched_without_its_ledger(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder,) = swept.root.glob("sweeps/*")
+    expected = read_snapshot(folder / SNAPSHOT)
+    found = fetch(swept.uri, ["stores"])[0].snapshot
+    assert found.sweeps == expected.sweeps
+    for name, rows in expected.tables.items():
+        pandas.testing.assert_frame_equal(found.tables[name], rows, check_exact=True)
+    monkeypatch.setattr(TrackedSweeps, "download", lambda self, sweep, folder: None)
+    of_runs = fetch(swept.uri, ["stores"])[0].snapshot
+    for name in ("key", "state", "objective", "summary/test/acc", "parameters", "config"):
+        assert of_runs.trials[name].to_list() == expected.trials[name].to_list()
+    for name in ("key", "epoch", "val/acc", "train/cost"):
+        assert of_runs.histories[name].to_list() == expected.histories[name].to_list()
 
 
 def test_the_same_command_again_changes_nothing(swept: Swept) -> None:
