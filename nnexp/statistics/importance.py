@@ -113,7 +113,7 @@ def _ped_anova(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of parameters that few trials have
             evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=top)
-            found = evaluator.evaluate(_study(columns, v, log), params=sorted(columns))
+            found = evaluator.evaluate(_study(columns, v, log), params=list(columns))
     finally:
         optuna.logging.set_verbosity(verbosity)
     total = math.fsum(found.values())

@@ -200,7 +200,7 @@ def bounds_of_rows(
         warnings.simplefilter("ignore")  # of degenerate rows, which get NaN
         found = resampled(
             (rows,),
-            lambda x, axis: statistic(np.moveaxis(x, axis, -1)),
+            lambda x, axis: statistic(x),  # the axis is the last one, of resamples too
             confidence_level=level,
             n_resamples=resamples,
             batch=max(1, DRAWS // rows.size),

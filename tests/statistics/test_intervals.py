@@ -24,6 +24,7 @@ from nnexp.statistics.intervals import (
     iqm,
     mean,
     median,
+    outer_ranks,
     proportion,
     stratified_bootstrap,
     t_interval,
@@ -183,6 +184,12 @@ def test_a_stratified_bootstrap_of_one_group_is_the_bootstrap() -> None:
     one, both = bootstrap(SCORES, rng(), "iqm", method="percentile"), stratified_bootstrap([SCORES], rng(1), "iqm")
     assert (both.low, both.high) == pytest.approx((one.low, one.high), abs=2e-3)
     assert both.estimate == iqm(SCORES)
+
+
+def test_as_many_resamples_lie_beyond_either_bound() -> None:
+    drawn = np.random.default_rng(0).permutation(1000.0 * np.arange(1000))
+    assert [float(bound) for bound in outer_ranks(drawn, 0.95)] == [25_000, 974_000]
+    assert [float(bound) for bound in outer_ranks(drawn[:1], 0.95)] == [drawn[0], drawn[0]]
 
 
 def test_a_stratified_bootstrap_does_not_take_differences_of_groups_for_chance() -> None:

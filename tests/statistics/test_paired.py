@@ -192,7 +192,8 @@ def test_power_is_how_often_a_real_difference_is_found() -> None:
 
 def test_no_number_of_pairs_shows_no_difference_and_two_show_one_without_spread() -> None:
     assert needed_n(0, 1) is None
-    assert needed_n(1e-9, 1) is None
+    assert needed_n(1e-4, 1) is None
+    assert needed_n(1e-3, 1) == 7_848_863
     assert needed_n(0.1, 0) == 2
 
 
