@@ -48,7 +48,7 @@ def expected_best(scores: ArrayLike, budgets: ArrayLike | None = None, floor: fl
         score counts as; None for the worst there is.
     Returns: (len(budgets),); the mean of the scores for n = 1, their maximum for n = B.
     Raises: DataError if there is no score, or one is NaN or inf; ConfigError if a budget is out of range.
-    Source: Tang et al. 2020, arXiv:2004.13705, section 4; checked against enumeration.
+    Source: Tang et al. 2020, arXiv:2004.13705; checked against enumeration.
     """
     v = np.sort(_floored(scores, floor))
     return np.array([_weighted(v, _weights(len(v), n)) for n in _counts(budgets, len(v))])
@@ -73,7 +73,7 @@ def expected_best_band(
     Args: scores: (B,), finite or -inf. budgets: n, whole numbers in [1, B]. rng: resamples the sorted scores. floor: as
         of `expected_best`. level: in (0, 1). resamples: >= 1.
     Raises: DataError if there is no score, or one is NaN or inf; ConfigError if a number is out of range.
-    Source: Tang et al. 2020, arXiv:2004.13705, who warn of such intervals, section 5; Efron 1979,
+    Source: Tang et al. 2020, arXiv:2004.13705, for the estimate; Efron 1979,
         doi:10.1214/aos/1176344552.
     """
     check_level(level)
@@ -94,7 +94,7 @@ def expected_best_biased(scores: ArrayLike, budgets: ArrayLike | None = None, fl
 
     Args: as of `expected_best`, but n may exceed B.
     Raises: as `expected_best`.
-    Source: Dodge et al. 2019, arXiv:1909.03004, equation 6; its bias: Tang et al. 2020, arXiv:2004.13705, section 3.
+    Source: Dodge et al. 2019, arXiv:1909.03004; its bias: Tang et al. 2020, arXiv:2004.13705.
     """
     v = np.sort(_floored(scores, floor))
     reached = np.arange(len(v) + 1) / len(v)
@@ -113,7 +113,7 @@ def expected_selected(
         floor: what a missing test score counts as; None for the worst there is.
     Returns: (len(budgets),); it can fall with n.
     Raises: DataError if they are no pairs, there is none, or one is NaN or inf; ConfigError for a budget out of range.
-    Source: the weights of Tang et al. 2020, arXiv:2004.13705, section 4.
+    Source: the weights of Tang et al. 2020, arXiv:2004.13705.
     """
     v, t = pairs(validation, test)
     chosen, tested = scores_or_none(v, "validation scores"), _floored(t, floor)
@@ -142,7 +142,7 @@ def expected_best_in(
         (T,), >= 0. rng: draws the orders, of the trials sorted by score and seconds. floor: what a missing score counts
         as; None for the worst there is. orders: >= 2.
     Raises: DataError if scores and seconds are no pairs, there is none, or one is out of range; ConfigError for orders.
-    Source: Dodge et al. 2019, arXiv:1909.03004, section 3, with time as the budget and without replacement.
+    Source: Dodge et al. 2019, arXiv:1909.03004, with time as the budget and without replacement.
     """
     require(orders >= 2, "orders", "at least 2", orders)
     v, cost = pairs(scores, seconds, "scores and seconds")

@@ -49,7 +49,7 @@ def reliability(confidence: ArrayLike, right: ArrayLike, bins: int = 15, level: 
     Args: confidence: (m,), the probability of the predicted class, in [0, 1]. right: (m,), whether it was right.
         bins: B >= 1. level: of the intervals, in (0, 1).
     Raises: DataError if they are no pairs, there is none, or a confidence is out of range; ConfigError for others.
-    Source: Guo, Pleiss, Sun & Weinberger 2017, arXiv:1706.04599, equations 1 to 3.
+    Source: Guo, Pleiss, Sun & Weinberger 2017, arXiv:1706.04599, equation 3.
     """
     require(bins >= 1, "bins", "at least 1", bins)
     check_level(level)

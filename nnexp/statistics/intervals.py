@@ -120,7 +120,7 @@ def iqm(values: ArrayLike) -> float:
 
     Args: values: (n,), finite or -inf: while no more than floor(n / 4) scores are missing, it stays finite.
     Raises: DataError if there is none, or one is NaN or inf.
-    Source: Agarwal et al. 2021, arXiv:2108.13264, section 4.3.
+    Source: Agarwal et al. 2021, arXiv:2108.13264.
     """
     return float(_iqms(scores_or_none(values)))
 
@@ -230,7 +230,7 @@ def stratified_bootstrap(
     Args: groups: (n_g,) each, finite or -inf. rng: what is drawn comes from it, out of sorted values, group by group.
         statistic: a name of STATISTICS or a function of values (..., n). level: in (0, 1). resamples: R, >= 1.
     Raises: DataError if a group is empty, or a score is NaN or inf; ConfigError for what is out of range.
-    Source: Agarwal et al. 2021, arXiv:2108.13264, section 4.1.
+    Source: Agarwal et al. 2021, arXiv:2108.13264.
     """
     check_level(level)
     require(resamples >= 1, "resamples", "at least 1", resamples)

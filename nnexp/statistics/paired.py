@@ -80,7 +80,7 @@ def sign_flip_p(differences: ArrayLike, rng: np.random.Generator | None = None, 
 
     Args: differences: d, (n,), finite. rng: for more than 20. flips: N, >= 1.
     Raises: DataError if there is no difference, or one is not finite; ConfigError if rng is missing.
-    Source: Fisher 1935, The Design of Experiments, section 21; Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.
+    Source: Fisher 1935, The Design of Experiments; Phipson & Smyth 2010, doi:10.2202/1544-6115.1585.
     """
     d = np.sort(finite(differences, "differences"))
     d = d[d != 0]
@@ -147,7 +147,7 @@ def power(n: int, mean_difference: float, sd: float, alpha: float = 0.05) -> flo
 
     Args: n: pairs, >= 2. mean_difference, sd: of the differences, sd > 0. alpha: in (0, 1).
     Raises: ConfigError if one is out of range.
-    Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, chapter 2.
+    Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences.
     """
     require(n >= 2, "n", "at least 2", n)
     require(sd > 0, "sd", "positive", sd)
@@ -165,7 +165,7 @@ def needed_n(mean_difference: float, sd: float, *, power: float = 0.8, alpha: fl
 
     Args: mean_difference, sd: of the differences, sd >= 0. power, alpha: in (0, 1).
     Raises: ConfigError if one is out of range.
-    Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences, chapter 2.
+    Source: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences.
     """
     require(sd >= 0, "sd", "at least 0", sd)
     require(0 < power < 1, "power", "in (0, 1)", power)

@@ -49,7 +49,7 @@ def friedman(scores: ArrayLike) -> Friedman:
 
     Args: scores: (N, k), N >= 2 problems (data sets; seeds of one are no problems), k >= 2 arms; finite or -inf.
     Raises: DataError if there are fewer, or a score is NaN.
-    Source: Friedman 1937, doi:10.1080/01621459.1937.10503522; Conover 1999, Practical Nonparametric Statistics, 5.8.
+    Source: Friedman 1937, doi:10.1080/01621459.1937.10503522; Conover 1999, Practical Nonparametric Statistics.
     """
     v = matrix(scores, "scores", rows=2, columns=2)
     r, (n, k) = ranks(v), v.shape
@@ -67,7 +67,7 @@ def critical_difference(problems: int, arms: int, alpha: float = 0.05) -> float:
 
     Args: problems: N >= 2. arms: k >= 2. alpha: in (0, 1).
     Raises: ConfigError if one is out of range.
-    Source: Nemenyi 1963, Distribution-free multiple comparisons; Demsar 2006, JMLR 7, 1-30, section 3.2.2.
+    Source: Nemenyi 1963, Distribution-free multiple comparisons; Demsar 2006, JMLR 7, 1-30.
     """
     from scipy.stats import studentized_range
 

@@ -19,7 +19,7 @@ def significant(values: ArrayLike, digits: int = 6) -> Float64s:
     Args: values: any shape. digits: in [1, 17].
     Returns: float64, of the same shape.
     Raises: ConfigError if digits is out of range.
-    Source: the decimal conversion of IEEE 754-2019, section 5.12, as Python's format and float do it.
+    Source: the decimal conversion of IEEE 754-2019, as Python's format and float do it.
     """
     require(1 <= digits <= 17, "digits", "in [1, 17]", digits)
     given = np.asarray(values, np.float64)

@@ -35,7 +35,7 @@ def time_to_target(scores: ArrayLike, target: float, times: ArrayLike | None = N
     Args: scores: v, (E,), one an epoch; NaN, as after a divergence, reaches nothing. target: finite. times: t, (E,),
         ascending; None for the number of the epoch, from 1.
     Raises: DataError if there is not one time a score, or times do not ascend; ConfigError if the target is not finite.
-    Source: Dahl et al. 2023, arXiv:2306.07179, section 4.
+    Source: Dahl et al. 2023, arXiv:2306.07179.
     """
     require(bool(np.isfinite(target)), "target", "finite", target)
     v = np.asarray(scores, np.float64)
@@ -68,7 +68,7 @@ def ratios(times: ArrayLike) -> Float64s:
     Args: times: (N, k): problems (seeds, data sets) by arms, > 0 or inf.
     Returns: (N, k), >= 1; a problem that no arm solved has inf everywhere.
     Raises: DataError if there are no problems or arms, or a time is NaN, 0 or negative.
-    Source: Dolan & More 2002, doi:10.1007/s101070100263, section 2.
+    Source: Dolan & More 2002, doi:10.1007/s101070100263.
     """
     t = matrix(times, "times")
     if (t <= 0).any():
@@ -86,7 +86,7 @@ def profiles(times: ArrayLike) -> list[Steps]:
 
     Args, raises: as `ratios`.
     Returns: k steps; at 1 the share of problems where the arm is best.
-    Source: Dolan & More 2002, doi:10.1007/s101070100263, equation 2.1.
+    Source: Dolan & More 2002, doi:10.1007/s101070100263.
     """
     return [share_arrived(column) for column in ratios(times).T]
 
@@ -99,7 +99,7 @@ def profile_scores(times: ArrayLike, upto: float = 4.0) -> Float64s:
     Args: times: as of `ratios`. upto: r > 1.
     Returns: (k,), in [0, 1]: 1 for an arm that is best on every problem.
     Raises: as `ratios`; ConfigError if upto is not above 1.
-    Source: Dahl et al. 2023, arXiv:2306.07179, section 4.3, whose r is 4.
+    Source: Dahl et al. 2023, arXiv:2306.07179, whose r is 4.
     """
     require(bool(1 < upto < np.inf), "upto", "above 1", upto)
     areas: Float64s = np.mean(np.clip(upto - ratios(times), 0, None), axis=0) / (upto - 1)
@@ -124,7 +124,7 @@ def score_profile(
         seeded. level: in (0, 1). resamples: >= 1.
     Raises: DataError if there is no group or no threshold, or a score is NaN or inf; ConfigError for what is out of
         range.
-    Source: Agarwal et al. 2021, arXiv:2108.13264, section 4.2.
+    Source: Agarwal et al. 2021, arXiv:2108.13264.
     """
     check_level(level)
     require(resamples >= 1, "resamples", "at least 1", resamples)

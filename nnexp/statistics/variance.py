@@ -89,8 +89,8 @@ def factorial_shares(factors: Mapping[str, Sequence[object]], scores: ArrayLike,
     Args: factors: name to the levels of each score, (N,) each: numbers or words. scores: (N,), finite. order: of the
         interactions that are told apart, >= 1.
     Raises: DataError if the grid is not full or not balanced, or a score is not finite; ConfigError if order is 0.
-    Source: Fisher 1925, Statistical Methods for Research Workers, chapter 7; Montgomery 2017, Design and Analysis of
-        Experiments, chapter 5.
+    Source: Fisher 1925, Statistical Methods for Research Workers; Montgomery 2017, Design and Analysis of
+        Experiments.
     """
     require(order >= 1, "order", "at least 1", order)
     cells = _grid(factors, finite(scores))  # (L_1, ..., L_k, r)
@@ -126,7 +126,7 @@ def variance_components(groups: Sequence[ArrayLike]) -> Components:
 
     Args: groups: (n_i,) each, finite: the scores of one configuration's seeds.
     Raises: DataError if there are fewer than two, all have one score only, or a score is not finite.
-    Source: Searle, Casella & McCulloch 1992, Variance Components, section 3.6; Fisher 1925 for the intraclass share.
+    Source: Searle, Casella & McCulloch 1992, Variance Components; Fisher 1925 for the intraclass share.
     """
     samples = [finite(group) for group in groups]
     samples = [x - min(map(np.min, samples)) for x in samples]  # so that equal scores have exactly no variance
