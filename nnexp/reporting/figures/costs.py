@@ -157,7 +157,12 @@ def _name_front(figure: Figure, axes: Axes, front: Sequence[Spent], better: str)
         if len(front) <= NAMED
         else [front[at] for at in np.linspace(0, len(front) - 1, NAMED).round().astype(int)]
     )
-    names = [f"{number}  {cut(each.label, 26)}" for number, each in enumerate(kept, 1)]
+    low, high = axes.get_ylim()
+    beyond = ["" if low <= each.score <= high else " (off the scale)" for each in kept]
+    names = [
+        f"{at}  {cut(each.label, 26 - len(told))}{told}"
+        for at, (each, told) in enumerate(zip(kept, beyond, strict=True), 1)
+    ]
     side = "top" if better == "higher" else "bottom"
     axes.annotate(
         "\n".join(["cheapest of its score:", *names]),

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nnexp.reporting.drawing import INK, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, first
-from nnexp.reporting.figures.scales import DECADES, finite
+from nnexp.reporting.figures.scales import DECADES, finite, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,7 +68,7 @@ def interaction(
     image = _cells(axes, matrix, texts, "cividis" if better == "higher" else "cividis_r", _norm(matrix))
     _names(axes, columns, rows)
     axes.set(xlabel=cut(x, 60), ylabel=cut(y, 30))
-    bar = figure.colorbar(image, ax=axes, label=f"mean {metric}", shrink=0.8)
+    bar = figure.colorbar(image, ax=axes, label=f"mean {metric}", shrink=0.8, format=lambda value, _: number(value))
     bar.outline.set_visible(False)
     return figure
 
@@ -93,7 +93,7 @@ def confusion(counts: ArrayLike, classes: Sequence[str]) -> Figure:
 
 def _axes(matrix: Matrix, square: bool = False) -> tuple[Figure, Axes]:
     rows, columns = matrix.shape
-    height = min(1.3 + rows * (0.5 if square or columns <= TOLD else 0.3), 7.5)
+    height = min(1.3 + rows * (0.42 if square or columns <= TOLD else 0.3), 7.5)
     figure = new_figure(max(height, 2.4))
     axes = figure.add_subplot()
     axes.spines[:].set_visible(False)
@@ -153,7 +153,7 @@ def _cell(value: float, lost: int) -> str:
     missing = f"{lost} ×" if lost else ""
     if not np.isfinite(value):
         return missing
-    told = f"{value:.3f}" if 1e-2 <= abs(value) < 100 else f"{value:.3g}"
+    told = f"{value:.3f}" if 1e-2 <= abs(value) < 100 else number(float(f"{value:.3g}"))
     return f"{told}\n{missing}" if missing else told
 
 

@@ -76,7 +76,8 @@ def spread_ends(axes: Axes) -> None:
     assert figure is not None
     made = [each for each in axes.texts if each.get_gid() == GROUP]
     lines = [each for each in axes.lines if each.get_gid() == GROUP]
-    pairs = sorted(zip(made, lines, strict=True), key=lambda pair: pair[0].get_position()[1])
+    pairs = list(zip(made, lines, strict=True))[::-1]  # of those that end alike, the first stands on top
+    pairs.sort(key=lambda pair: pair[0].get_position()[1])
     gap = SIZE * LINE * figure.dpi / 72 / axes.get_window_extent().height
     heights = spread([text.get_position()[1] for text, _ in pairs], gap, 1 - 0.4 * gap)
     for (text, line), y in zip(pairs, heights, strict=True):

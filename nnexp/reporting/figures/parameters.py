@@ -92,6 +92,7 @@ def shares(parts: Sequence[Share]) -> Figure:
     """Draw shares of the variance of the score as bars: of parameters, of their interactions, of the seed."""
     from matplotlib.patches import Patch
 
+    parts, more = first(parts)
     figure = new_figure(0.9 + 0.28 * max(len(parts), 2))
     axes = figure.add_subplot()
     values = 100 * rounded([each.value for each in parts])
@@ -105,7 +106,7 @@ def shares(parts: Sequence[Share]) -> Figure:
     axes.set_ylim(max(len(parts), 2) - 0.4, -0.6)
     axes.set_xlim(0, 1.15 * max([*finite(values), 1.0]))
     grid(axes, "x")
-    axes.set_xlabel("Share of the variance of the score, in %")
+    axes.set_xlabel(f"Share of the variance of the score, in %{more}")
     kinds = [kind for kind in KINDS if any(each.kind == kind for each in parts)]
     handles = [
         Patch(facecolor=KINDS[each][1], hatch=KINDS[each][2], edgecolor="white", label=KINDS[each][0]) for each in kinds

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 40  # classes
+FEW = 20  # examples of a bin, below which its share says little
 DRAWN = 3000  # examples
 OF_CLASS = (("precision", "o", COLORS[0]), ("recall", "s", COLORS[1]), ("F1", "D", COLORS[6]))
 
@@ -32,7 +33,13 @@ def reliability(confidence: ArrayLike, accuracy: ArrayLike, counts: ArrayLike) -
     x, y, examples = rounded(confidence), rounded(accuracy), np.asarray(counts, dtype=np.float64)
     upper.plot([0, 1], [0, 1], color=MUTED, linestyle=(0, (4, 2)), linewidth=1, label="as sure as right")
     upper.vlines(x, np.fmin(x, y), np.fmax(x, y), color=COLORS[1], linewidth=1.5, alpha=0.6)
-    upper.plot(x, y, "o-", color=COLORS[0], label="the network")
+    upper.plot(x, y, "-", color=COLORS[0])
+    for chosen, face, label in (
+        (examples >= FEW, COLORS[0], "the network"),
+        (examples < FEW, "white", f"the network, fewer than {FEW} examples"),
+    ):
+        if (chosen & np.isfinite(x)).any():
+            upper.plot(x[chosen], y[chosen], "o", color=COLORS[0], markerfacecolor=face, label=label)
     upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), ylabel="Share that is right")
     upper.legend(loc="upper left")
     grid(upper, "both")

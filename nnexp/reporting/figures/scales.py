@@ -86,15 +86,19 @@ def scale_log(axes: Axes, which: Which, values: ArrayLike, ticks: Sequence[float
 
 
 def powers(low: float, high: float, most: int = 7) -> list[float]:
-    """Return powers of ten between limits, with twos and fives where those are few."""
+    """Return powers of ten between limits, with twos and fives where those are few; else round numbers."""
+    from matplotlib.ticker import MaxNLocator
+
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for factors in ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,)):
         found = [float(f"{each}e{power}") for power in range(first, last + 1) for each in factors]
         found = [each for each in found if low <= each <= high]
         if len(found) <= most:
             break
-    step = -(-len(found) // most)
-    return found[::step] if len(found) > 1 else [float(f"{math.sqrt(low * high):.2g}")]
+    if len(found) < 3:
+        round_ones = MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(low, high)
+        found = [float(f"{each:.6g}") for each in round_ones if low <= each <= high]
+    return found[:: -(-len(found) // most) or 1]
 
 
 def focus(axes: Axes, which: Which, rows: Sequence[ArrayLike], first: int | None = None) -> None:
@@ -111,7 +115,11 @@ def narrowed(some: ArrayLike, everything: ArrayLike) -> tuple[float, float]:
     """Return limits around all values, or around some that matter more where the others would squeeze them."""
     low, high = span(some, 0.4)
     least, most = span(everything)
-    return (low, high) if len(finite(some)) and most - least > WIDER * (high - low) else (least, most)
+    if not len(finite(some)) or most - least <= WIDER * (high - low):
+        return least, most
+    room = 0.04 * (high - low)  # no more beyond 0 and, of shares, beyond 1
+    smallest, largest = finite(everything).min(), finite(everything).max()
+    return max(low, -room) if smallest >= 0 else low, min(high, 1 + room) if smallest >= 0 and largest <= 1 else high
 
 
 def joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

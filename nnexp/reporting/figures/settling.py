@@ -46,8 +46,9 @@ def visible_labels(axis: Axis) -> list[Text]:
     if not axis.get_visible() or not axis.axes.get_visible() or not axis.axes.axison:
         return []
     low, high = sorted(axis.get_view_interval())
-    shown = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high and tick.label1.get_visible()]
-    return [tick.label1 for tick in shown if tick.label1.get_text().strip()]
+    ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+    labels = [label for tick in ticks for label in (tick.label1, tick.label2)]  # on the left, and on the right
+    return [each for each in labels if each.get_visible() and each.get_text().strip()]
 
 
 def _span(box: Bbox, upright: bool) -> tuple[float, float]:

@@ -113,6 +113,8 @@ def _together(axes: Axes, arms: Sequence[Curve], unit: str, zero: bool = False) 
             rounded(line.x), rounded(line.y), linestyle=each.look.dashes, markevery=every, **marked(each.look, 4.5)
         )
     label_ends(axes, [_end(each) for each in shown if len(finite(each.y))])
+    if not len(finite(_heights(shown))):
+        _tell_nothing(axes)
     axes.set_xlabel(unit)
 
 
@@ -122,7 +124,11 @@ def _course(axes: Axes, course: Course) -> None:
         _band(axes, line, color)
         axes.plot(rounded(line.x), rounded(line.y), color=color, linestyle=dashes)
     if not len(finite([*course.train.y, *course.validation.y])):
-        axes.text(0.5, 0.5, "no records", transform=axes.transAxes, ha="center", va="center", color=TRAIN)
+        _tell_nothing(axes)
+
+
+def _tell_nothing(axes: Axes) -> None:
+    axes.text(0.5, 0.5, "no records", transform=axes.transAxes, ha="center", va="center", color=TRAIN)
 
 
 def _band(axes: Axes, line: Curve, color: str) -> None:

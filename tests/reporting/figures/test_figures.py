@@ -92,6 +92,12 @@ def test_a_text_outside_and_two_texts_at_one_place_are_found() -> None:
     assert covered(figure) == [("one", "other")]
 
 
+def test_numbers_beside_colours_that_span_decades_are_plain() -> None:
+    texts = [each.get_text() for each in shown_texts(FIGURES["interaction"](Input(kind="huge")))]
+    assert [each for each in texts if "$" in each or "e+" in each] == []
+    assert "10¹²" in texts
+
+
 def test_labels_that_fit_stay_and_those_that_do_not_move_no_farther_than_needed() -> None:
     assert spread([0.1, 0.5, 0.9], 0.1) == pytest.approx([0.1, 0.5, 0.9])
     assert spread([0.5, 0.5], 0.1) == pytest.approx([0.45, 0.55])
