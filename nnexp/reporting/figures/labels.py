@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Transform
 
 Item = TypeVar("Item")
+
+ALIKE = re.compile(r"\[([^\[\],\s]+)(?:, ?\1){2,}\]")
 
 MOST = 20  # arms in a figure
 CUT = 34  # characters of a name beside an axis
@@ -41,15 +44,23 @@ def legible(text: str) -> str:
     return "".join(each if ord(each) in known and each.isprintable() else "□" for each in " ".join(text.split()))
 
 
+def short(text: str) -> str:
+    """Return a text in which lists of one value tell how many they are: [32, 32, 32] becomes [32 ×3]."""
+    return ALIKE.sub(lambda found: f"[{found[1]} ×{found[0].count(',') + 1}]", legible(text))
+
+
 def cut(text: str, width: int = CUT) -> str:
-    """Return a text on one line of at most as many characters; `…` stands for the rest."""
-    text = legible(text)
-    return text if len(text) <= width else f"{text[: width - 1].rstrip()}…"
+    """Return a text on one line of at most as many characters; `…` stands for its middle: names differ at the end."""
+    text = short(text)
+    if len(text) <= width:
+        return text
+    tail = width // 3
+    return f"{text[: width - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
 
 
 def wrapped(text: str, width: int = CUT, lines: int = 2) -> str:
-    """Return a text on a few lines; `…` stands for the rest."""
-    found = textwrap.wrap(legible(text), width, break_on_hyphens=False)
+    """Return a text on a few lines; `…` stands for what does not fit."""
+    found = textwrap.wrap(short(text), width, break_on_hyphens=False)
     if len(found) <= lines:
         return "\n".join(found)
     return "\n".join([*found[: lines - 1], cut(" ".join(found[lines - 1 :]), width)])

@@ -41,7 +41,7 @@ def reliability(confidence: ArrayLike, accuracy: ArrayLike, counts: ArrayLike) -
         if (chosen & np.isfinite(x)).any():
             upper.plot(x[chosen], y[chosen], "o", color=COLORS[0], markerfacecolor=face, label=label)
     upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), ylabel="Share that is right")
-    upper.legend(loc="upper left")
+    upper.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, borderaxespad=0.1)
     grid(upper, "both")
     upper.tick_params(axis="x", length=0, labelbottom=False)
     edges = np.linspace(0, 1, len(examples) + 1)

@@ -114,8 +114,20 @@ def test_many_labels_stand_apart_within_the_axes() -> None:
     assert found[-1] <= 1 + 1e-9
 
 
+def test_a_list_of_one_value_tells_how_many_they_are() -> None:
+    assert cut("hidden=[32,32,32,32] l2=0") == "hidden=[32 ×4] l2=0"
+    assert wrapped("[0.5, 0.5, 0.5]") == "[0.5 ×3]"
+    assert [cut(each) for each in ("[32, 32]", "[32, 64, 32]", "[3, 32, 32]")] == [
+        "[32, 32]",
+        "[32, 64, 32]",
+        "[3, 32, 32]",
+    ]
+
+
 def test_a_text_is_cut_or_wrapped_and_holds_only_what_the_font_shows() -> None:
-    assert cut("a" * 50, 10) == "a" * 9 + "…"
-    assert wrapped("one two three four", 9) == "one two\nthree\nfour"[:7] + "\nthree fo…"
+    assert cut("hidden layers=3 lr=0.25", 12) == "hidden…0.25"
+    assert cut("just fits", 9) == "just fits"
+    assert wrapped("one two three four", 10) == "one two\nthree four"
+    assert wrapped("one two three four five", 10) == "one two\nthree…ive"
     assert legible("a\n\tb 学 \x07") == "a b □ □"
     assert legible("lr=0.1 ≥ µ·₁") == "lr=0.1 ≥ µ·₁"
