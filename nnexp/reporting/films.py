@@ -65,18 +65,21 @@ def is_cheap(networks: Sequence[Network]) -> None:
 def film(networks: Sequence[Network], grid: Grid, histories: Sequence[History]) -> list[dict[str, Any]]:
     """Return the classes that networks predict on a grid after some epochs, the early ones close together.
 
+    All have a frame of each of these epochs: one that ended before is as it was then.
     Raises: DataError if a training is not the one that was recorded, to the bit.
     """
-    longest = max((history.epochs for history in histories), key=len)
-    wanted = set(spaced(longest, FRAMES))
+    wanted = spaced(max((history.epochs for history in histories), key=lambda epochs: epochs[-1]), FRAMES)
     found = []
     for network, history in zip(networks, histories, strict=True):
-        epochs = sorted({each for each in wanted if each in history.epochs} | {history.epochs[-1]})
+        at = {epoch: max((each for each in history.epochs if each <= epoch), default=0) for epoch in wanted}
         accuracy = dict(zip(history.epochs, history.values.get("val/acc", ()), strict=False))
-        for epoch, theta in _trained_again(network, epochs, history):
-            predicted, _ = network.classify(grid.points, theta)
-            cells = {"key": network.key, "epoch": epoch, **grid.places, "predicted": predicted}
-            found.append({**cells, "val/acc": accuracy.get(epoch, np.nan)})
+        seen = {
+            epoch: network.classify(grid.points, theta)[0]
+            for epoch, theta in _trained_again(network, sorted({*at.values()}), history)
+        }
+        for epoch, own in at.items():
+            cells = {"key": network.key, "epoch": epoch, **grid.places, "predicted": seen[own]}
+            found.append({**cells, "val/acc": accuracy.get(own, np.nan)})
     return found
 
 

@@ -196,17 +196,22 @@ def test_a_region_is_what_its_network_predicts_near_a_point(moons: Swept) -> Non
     assert {*points["part"]} == {"train", "validation", "test"}
 
 
-def test_frames_are_of_the_training_that_was_recorded_and_end_with_its_last_epoch(moons: Swept) -> None:
+def test_frames_are_of_the_training_that_was_recorded_and_stay_as_they_were_at_its_end(moons: Swept) -> None:
     found = shown(moons)
     assert found.notes == []
-    frames = found.tables["frames"]
+    frames, ends = found.tables["frames"], set()
     for key, rows in frames.groupby("key"):
         recorded = moons.histories[str(key)]
         accuracy = dict(zip(recorded.epochs, recorded.values["val/acc"], strict=True))
-        assert (rows["val/acc"] == rows["epoch"].map(accuracy)).all()
-        assert rows["epoch"].max() == recorded.epochs[-1]
+        last = recorded.epochs[-1]
+        ends.add(last)
+        assert (rows["val/acc"] == rows["epoch"].clip(upper=last).map(accuracy)).all()
+        assert {*rows["epoch"]} == {*frames["epoch"]}
         assert (rows.groupby("epoch").size() == 40 * 40).all()
-    assert len({frames[frames["key"] == key]["epoch"].max() for key in {*frames["key"]}}) == 2  # one stopped early
+        held = rows[rows["epoch"] >= last].groupby(["row", "column"])["predicted"].nunique()
+        assert (held == 1).all()
+    assert len(ends) == 2  # one stopped early
+    assert frames["epoch"].max() == max(ends)
 
 
 def test_the_frame_of_the_best_epoch_is_what_the_kept_weights_predict(tmp_path: Path) -> None:
