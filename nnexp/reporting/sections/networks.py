@@ -31,17 +31,17 @@ Span = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the selected configuration's networks answer on a part. targets: (m,). outputs: (m, outputs)."""
+    """What the selected configuration's networks answer on a part.
+
+    targets: (m,). predicted: classes, (m,), or None of values. outputs: probabilities of classes, (m, C), or values,
+    (m, 1); (m, 0) of losses whose outputs are no probabilities.
+    """
 
     part: str
     seeds: tuple[int, ...]
     targets: NDArray[Any]
+    predicted: NDArray[np.intp] | None
     outputs: NDArray[np.float64]
-
-    @property
-    def classes(self) -> int:
-        """How many exclusive classes there are; 0 for values."""
-        return self.outputs.shape[1] if self.outputs.shape[1] > 1 else 2
 
 
 def networks(study: Study, canvas: Canvas) -> Section:
@@ -58,8 +58,10 @@ def _blocks(study: Study, canvas: Canvas) -> Iterator[Block]:
         yield Omitted("What the selected network answers", _why(study, "predictions"))
     elif kind == "classes":
         yield from _of_classes(study, canvas)
-    else:
+    elif kind == "value":
         yield from _of_values(study, canvas)
+    else:
+        yield Omitted("What the selected network answers", "Each example has several values or labels.")
     yield norm_figure(study, canvas)
     yield from _of_the_plane(study, canvas)
     yield _units(study, canvas)
@@ -72,14 +74,13 @@ def _why(study: Study, word: str) -> str:
 
 
 def _kind(study: Study) -> str | None:
-    """Return whether there are predictions of exclusive classes or of values; None if there are none."""
+    """Return whether there are predictions of exclusive classes, of a value or of several; None if there are none."""
     table = study.snapshot.tables["predictions"]
     if table.empty or study.best is None:
         return None
-    loss = str(study.best.config["loss"]["name"])
-    if loss.startswith("multi_label"):
-        return None
-    return "values" if loss in ("mse", "mae", "huber") else "classes"
+    if "predicted" in table:
+        return "classes"
+    return "value" if "target" in table else "several"
 
 
 def _answers(study: Study, repeats: tuple[Repeat, ...]) -> Answers | None:
@@ -94,20 +95,19 @@ def _answers(study: Study, repeats: tuple[Repeat, ...]) -> Answers | None:
     numbers = sorted(int(name[1:]) for name in map(str, mine.columns) if name[0] == "p" and name[1:].isdigit())
     columns = [f"p{number}" for number in numbers]
     found = tuple(sorted({seeds[key] for key in mine["key"]}))
-    return Answers(part, found, mine["target"].to_numpy(), mine[columns].to_numpy(np.float64))
+    predicted = mine["predicted"].to_numpy().astype(np.intp) if "predicted" in mine else None
+    return Answers(part, found, mine["target"].to_numpy(), predicted, mine[columns].to_numpy(np.float64))
 
 
 def _of_classes(study: Study, canvas: Canvas) -> Iterator[Block]:
     assert study.best is not None
     answers = _answers(study, study.best.finished)
-    if answers is None:
+    if answers is None or answers.predicted is None:
         yield Omitted("What the selected network answers", "There are no examples apart from the training part.")
         return
-    chances = answers.outputs
-    if chances.shape[1] == 1:  # the second class's
-        chances = np.concatenate([1 - chances, chances], axis=1)
-    truth, taken = answers.targets.astype(np.intp), chances.argmax(axis=1)
-    matrix, names = confusion(truth, taken, answers.classes), [str(each) for each in range(answers.classes)]
+    truth, taken = answers.targets.astype(np.intp), answers.predicted
+    classes = max(int(truth.max()) + 1, int(taken.max()) + 1, answers.outputs.shape[1])
+    matrix, names = confusion(truth, taken, classes), [str(each) for each in range(classes)]
     over = f"summed over {len(answers.seeds)} seeds" if len(answers.seeds) > 1 else f"of seed {answers.seeds[0]}"
     yield Paragraph(
         inline("The selected configuration, ", Code(study.best.label), f", on the {answers.part} part, {over}.")
@@ -116,7 +116,7 @@ def _of_classes(study: Study, canvas: Canvas) -> Iterator[Block]:
         "confusion", "What it confuses", confusion_figure(matrix, names),
         caption=f"Examples of each class (rows) by the class that was predicted (columns), {over}; "
         f"{int(matrix.sum()):,} answers.",
-        alt=f"Confusion matrix of {answers.classes} classes",
+        alt=f"Confusion matrix of {classes} classes",
     )  # fmt: skip
     scores = class_scores(matrix)
     yield canvas.figure(
@@ -124,14 +124,17 @@ def _of_classes(study: Study, canvas: Canvas) -> Iterator[Block]:
         caption="Precision: of those named so, how many are. Recall: of those that are, how many were named so. F1: "
         "the "
         "harmonic mean of both.",
-        alt=f"Precision, recall and F1 of {answers.classes} classes",
+        alt=f"Precision, recall and F1 of {classes} classes",
     )  # fmt: skip
     values = np.stack([scores.support, scores.precision, scores.recall, scores.f1], axis=1)
     rows = tuple((name, *row) for name, row in zip(names, values.tolist(), strict=True))
     columns = (Column("class", format="code"), Column("answers", format="integer"), Column("precision", format="score"),
                Column("recall", format="score"), Column("F1", format="score"))  # fmt: skip
     yield Details("The scores as a table", (Table("class-scores", "Scores of each class", columns, rows, shown=NAMED),))
-    sure = np.clip(chances.max(axis=1), 0, 1)
+    if not answers.outputs.shape[1]:
+        yield Omitted("Calibration", "The outputs under this loss are no probabilities.")
+        return
+    sure = np.clip(answers.outputs.max(axis=1), 0, 1)
     bins = reliability(sure, taken == truth, BINS)
     yield canvas.figure(
         "calibration", "How sure it is, and how often it is right",
@@ -145,8 +148,8 @@ def _of_classes(study: Study, canvas: Canvas) -> Iterator[Block]:
 def _of_values(study: Study, canvas: Canvas) -> Iterator[Block]:
     assert study.best is not None
     answers = _answers(study, study.best.finished[:1])
-    if answers is None or answers.outputs.shape[1] != 1:
-        yield Omitted("Predicted against true values", "The networks give several values, or there are no examples.")
+    if answers is None:
+        yield Omitted("Predicted against true values", "There are no examples apart from the training part.")
         return
     yield canvas.figure(
         "predictions", "Predicted and true values",
