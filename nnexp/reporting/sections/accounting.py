@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from nnexp.reporting.canvas import Canvas
 from nnexp.reporting.document import (
     Block,
     Callout,
@@ -18,17 +19,20 @@ from nnexp.reporting.document import (
     inline,
 )
 from nnexp.reporting.fairness import Budget, Finding, budget, unequal
+from nnexp.reporting.figures.costs import Ended
+from nnexp.reporting.figures.costs import accounting as draw_outcomes
+from nnexp.reporting.sections.leading import leading_axis
 from nnexp.reporting.study import Axis, Configuration, Study, told
 
 ENDS = ("finished", "diverged", "failed", "stopped", "missing")  # what becomes of planned trials
 
 
-def accounting(study: Study, found: Sequence[Finding]) -> Section:
+def accounting(study: Study, canvas: Canvas, found: Sequence[Finding]) -> Section:
     """Return the section: each planned trial is in one column, and what was found wrong is said first."""
-    return Section("accounting", "Accounting", tuple(_blocks(study, found)))
+    return Section("accounting", "Accounting", tuple(_blocks(study, canvas, found)))
 
 
-def _blocks(study: Study, found: Sequence[Finding]) -> Iterator[Block]:
+def _blocks(study: Study, canvas: Canvas, found: Sequence[Finding]) -> Iterator[Block]:
     for each in found:
         yield Callout(each.kind, each.text)
     counts = outcomes(study.configurations)
@@ -40,6 +44,8 @@ def _blocks(study: Study, found: Sequence[Finding]) -> Iterator[Block]:
         why = unequal(study.arms(axis))
         if why is not None:
             yield Callout("warning", inline("Unequal budgets of ", Code(axis.label), ": ", *why, "."))
+    if any(not each.finished for each in study.repeats):
+        yield _figure(study, canvas)
     ended_badly = [each for each in study.repeats if each.state in ("failed", "diverged")]
     if ended_badly:
         yield Details("Trials that diverged or failed", (_bad(study),))
@@ -99,6 +105,22 @@ def _arms(study: Study, axis: Axis) -> Table:
     return Table(
         f"budget-{name_of(axis)}", f"What was spent on each {axis.label}, and what became of it", columns, tuple(rows)
     )
+
+
+def _figure(study: Study, canvas: Canvas) -> Block:
+    axis = leading_axis(study)
+    arms = (
+        [("all", study.configurations)]
+        if axis is None
+        else [(arm.label, arm.configurations) for arm in study.arms(axis)]
+    )
+    rows = [Ended(label, **outcomes(configurations)) for label, configurations in arms]
+    by = "" if axis is None else f", by {axis.label}"
+    return canvas.figure(
+        "outcomes", f"What became of the trials{by}", draw_outcomes(rows),
+        caption=f"Shares of the {len(study.repeats):,} planned trials; drawn because not all of them finished.",
+        alt=f"Shares of trials that finished, diverged, failed, were stopped or are missing{by}",
+    )  # fmt: skip
 
 
 def _spent(spent: Budget) -> tuple[Value, ...]:

@@ -24,11 +24,13 @@ from nnexp.reporting.document import (
 from nnexp.reporting.fairness import Finding, is_refused
 from nnexp.reporting.printing import score
 from nnexp.reporting.study import FEW, Configuration, Repeat, Study, Vector
+from nnexp.statistics.intervals import Interval as Bounds
 from nnexp.statistics.intervals import deviation, t_interval
 from nnexp.statistics.paired import Comparison, compare, differences, holm, least_p, needed_n
 
 ALPHA = 0.05
-RUNNERS_UP = 9  # compared with the selected configuration
+RUNNERS_UP = 9  # compared with the selected configuration, at most
+DECIMALS = 10  # of a difference
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def verdict(study: Study) -> Verdict | None:
     if best is None:
         return None
     tested = bool(best.n) and bool(np.isfinite(best.tests).all())
-    others = [each for each in study.configurations if each.n and each is not best][:RUNNERS_UP]
+    others = [each for each in study.configurations if each.n and each is not best][: _comparable(best.n)]
     pairs = [(each, paired(best, each, tested)) for each in others]
     sign = study.objective.sign
     found = [
@@ -75,6 +77,11 @@ def verdict(study: Study) -> Verdict | None:
         Rival(each, comparison, float(p), needed) for (each, comparison, needed), p in zip(found, adjusted, strict=True)
     )
     return Verdict(best, "test" if tested else "validation", rivals)
+
+
+def _comparable(n: int) -> int:
+    """Return how many of the next configurations to compare: as many as the exact test of n pairs could tell apart."""
+    return min(RUNNERS_UP, max(1, int(ALPHA / least_p(n)))) if n >= FEW else RUNNERS_UP
 
 
 def paired(first: Configuration, second: Configuration, tested: bool) -> tuple[Vector, Vector]:
@@ -181,7 +188,7 @@ def distinguished(study: Study, decided: Verdict) -> Inline:
     n, least = min(each.comparison.n for each in rivals), least_p(min(each.comparison.n for each in rivals))
     parts: list[Part] = [
         f"Differences are of the {decided.part} scores, paired over the seeds that both trained; p is of the exact "
-        f"sign-flip test, adjusted by Holm for {len(rivals)} comparisons. ",
+        f"sign-flip test, adjusted by Holm for {_counted(rivals)}. ",
     ]
     if n < FEW:
         parts.append(
@@ -209,6 +216,12 @@ def distinguished(study: Study, decided: Verdict) -> Inline:
     return inline(*parts)
 
 
+def _counted(rivals: Sequence[Rival]) -> str:
+    many = f"{len(rivals)} comparison{'s' * (len(rivals) != 1)}"
+    limited = len(rivals) < RUNNERS_UP and min(each.comparison.n for each in rivals) >= FEW
+    return f"{many}, no more than so many seeds could tell apart" if limited else many
+
+
 def _listed(rivals: Sequence[Rival]) -> Iterator[Part]:
     for place, each in enumerate(rivals):
         yield from ((", ",) if place else ())
@@ -220,14 +233,17 @@ def _needed(first: Vector, second: Vector) -> int | None:
     return needed_n(math.fsum(d) / len(d), deviation(d))
 
 
+def _settled(bounds: Bounds) -> Interval:
+    """Return an interval without the last bits of its sums, which would show where the difference is nothing."""
+    return Interval(*(round(each, DECIMALS) for each in (bounds.estimate, bounds.low, bounds.high)))
+
+
 def _table(study: Study, decided: Verdict) -> Table:
     rows = tuple(
         (
             each.configuration.label,
             each.comparison.n,
-            Interval(
-                each.comparison.difference.estimate, each.comparison.difference.low, each.comparison.difference.high
-            ),
+            _settled(each.comparison.difference),
             each.comparison.better.estimate,
             each.comparison.sign_flip_p,
             each.adjusted_p,

@@ -30,7 +30,7 @@ def outline(
     ranked = allow_unequal or not is_refused(found)
     sections: tuple[Callable[[], Section], ...] = (
         lambda: answer(study, found, ranked=ranked),
-        lambda: accounting(study, found),
+        lambda: accounting(study, canvas, found),
         lambda: leaderboard(study, canvas, ranked=ranked),
         lambda: comparisons(study, canvas, ranked=ranked, allow_unequal=allow_unequal),
         lambda: learning_curves(study, canvas),

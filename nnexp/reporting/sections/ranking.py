@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -21,10 +21,12 @@ from nnexp.reporting.document import (
     Value,
     inline,
 )
+from nnexp.reporting.figures import scores
 from nnexp.reporting.study import Configuration, Study, told
 from nnexp.statistics.intervals import Interval as Bounds
 from nnexp.statistics.intervals import bootstrap, deviation, iqm, median, t_interval
 
+SHOWN = 20  # configurations in the figure
 BOOTSTRAPPED = 100  # configurations, from the first
 RESAMPLES = 1999
 
@@ -46,6 +48,9 @@ def _blocks(study: Study, canvas: Canvas, ranked: bool) -> Iterator[Block]:
         "A score at the best of many epochs is a little too good, for every configuration alike: the test part tells.",
     ))  # fmt: skip
     yield _table(study, ranked)
+    drawn = [each for each in study.configurations if each.n]
+    if drawn and ranked:
+        yield _figure(study, canvas, drawn)
 
 
 def _table(study: Study, ranked: bool) -> Table:
@@ -77,6 +82,34 @@ def _table(study: Study, ranked: bool) -> Table:
     return Table("leaderboard", "Configurations", columns, rows, note=note)
 
 
+def _figure(study: Study, canvas: Canvas, drawn: Sequence[Configuration]) -> Block:
+    shown = [_scored(each) for each in drawn[:SHOWN]]
+    objective, some = (
+        study.objective,
+        f"the first {SHOWN} of {len(drawn):,}" if len(drawn) > SHOWN else f"all {len(drawn)}",
+    )
+    return canvas.figure(
+        "leaderboard", "Configurations by their mean score",
+        scores.leaderboard(shown, objective.metric, objective.better, len(drawn)),
+        caption=inline(
+            f"Of {some} configurations: ", Code(objective.metric), " at the best epoch, one filled dot a seed, with "
+            "the mean "
+            "and its 95 % t interval; hollow dots are the same networks on the test part.",
+        ),
+        alt=f"{objective.metric} of {len(shown)} configurations with their intervals",
+    )  # fmt: skip
+
+
+def _scored(configuration: Configuration) -> scores.Scored:
+    tests, diverged = configuration.tests, configuration.count("diverged")
+    bounds = t_interval(configuration.scores)
+    low, high = (bounds.low, bounds.high) if bounds.known else (math.nan, math.nan)
+    note = f"{diverged} diverged" if diverged else ""
+    return scores.Scored(
+        configuration.label, configuration.scores, tests[np.isfinite(tests)], bounds.estimate, low, high, note
+    )
+
+
 def as_planned(study: Study) -> list[Configuration]:
     """Return configurations in the order of the plan."""
     positions = dict(zip(study.snapshot.trials["key"], study.snapshot.trials["position"], strict=True))
@@ -88,15 +121,15 @@ def _cells(study: Study, configuration: Configuration, bootstrapped: bool) -> tu
     parameters = [
         value if axis.numeric or value is None else told(value) for axis, value in zip(study.axes, given, strict=True)
     ]
-    scores, n = configuration.scores, configuration.n
+    found, n = configuration.scores, configuration.n
     if not n:
-        return (*parameters, 0, *[None] * 11, configuration.count("diverged"))
-    resampled = bootstrap(scores, study.generator(2), resamples=RESAMPLES) if bootstrapped and n > 1 else None
+        return (*parameters, 0, *[None] * 12, configuration.count("diverged"))
+    resampled = bootstrap(found, study.generator(2), resamples=RESAMPLES) if bootstrapped and n > 1 else None
     tests = configuration.tests[np.isfinite(configuration.tests)]
     ordered = sorted(configuration.finished, key=lambda each: -study.objective.sign * each.score)
     return (
-        *parameters, n, configuration.mean, deviation(scores) if n > 1 else None, _interval(t_interval(scores)),
-        None if resampled is None else _interval(resampled), median(scores), iqm(scores),
+        *parameters, n, configuration.mean, deviation(found) if n > 1 else None, _interval(t_interval(found)),
+        None if resampled is None else _interval(resampled), median(found), iqm(found),
         f"{ordered[0].score:.4f} ({ordered[0].seed})", f"{ordered[-1].score:.4f} ({ordered[-1].seed})",
         t_interval(tests).estimate if len(tests) else None, _interval(t_interval(tests)) if len(tests) > 1 else None,
         *_to_best(configuration), configuration.count("diverged"),
