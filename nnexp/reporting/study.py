@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -127,7 +127,8 @@ class Axis:
         if len(above) < 2 or any(each < 0 for each in self.values):
             return False
         ratios = [b / a for a, b in pairwise(above)]
-        return min(ratios) >= LOGARITHMIC_RATIO or (len(above) > 2 and above[-1] / above[0] >= 100)
+        even = len(above) > 2 and min(ratios) >= 1.5 and max(ratios) <= 1.01 * min(ratios)  # as 8, 16, 32
+        return even or min(ratios) >= LOGARITHMIC_RATIO or (len(above) > 2 and above[-1] / above[0] >= 100)
 
 
 @dataclass(frozen=True)
@@ -232,12 +233,12 @@ class Study:
 
     def arms(self, axis: Axis) -> tuple[Arm, ...]:
         """Return the arms of an axis; a configuration that lacks it (as momentum under sgd) is in none."""
-        found = []
-        for place, value in enumerate(axis.values):
-            there = tuple(each for each in self.configurations if _is(each.parameters.get(axis.name, _LACKS), value))
-            if there:
-                found.append(Arm(axis, value, place, there))
-        return tuple(found)
+        there: dict[str, list[Configuration]] = {}
+        for each in self.configurations:
+            if axis.name in each.parameters:
+                there.setdefault(told(each.parameters[axis.name]), []).append(each)
+        values = [(place, value, there.get(told(value))) for place, value in enumerate(axis.values)]
+        return tuple(Arm(axis, value, place, tuple(found)) for place, value, found in values if found)
 
     def histories(self, keys: Sequence[str]) -> dict[str, DataFrame]:
         """Return the records of some trials, by key."""
@@ -248,9 +249,6 @@ class Study:
     def _by_key(self) -> dict[str, DataFrame]:
         table = self.snapshot.histories
         return {} if table.empty else {str(key): part for key, part in table.groupby("key", sort=False)}
-
-
-_LACKS = object()
 
 
 def make_study(snapshot: Snapshot) -> Study:
@@ -286,7 +284,8 @@ def told(value: Value) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple | list):
-        return f"[{', '.join(map(told, value))}]"
+        runs = [(one, len(tuple(same))) for one, same in groupby(map(told, value))]
+        return f"[{', '.join(f'{one} × {n}' if n > 2 else ', '.join([one] * n) for one, n in runs)}]"
     return str(value)
 
 
@@ -366,10 +365,6 @@ def _ranked(configurations: Sequence[Configuration], objective: Objective) -> tu
             key=lambda each: (not each.n, not each.whole, -objective.sign * each.mean if each.n else 0.0),
         )
     )
-
-
-def _is(one: Value, other: Value) -> bool:
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _tuples(value: Any) -> Any:

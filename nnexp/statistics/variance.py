@@ -129,7 +129,8 @@ def variance_components(groups: Sequence[ArrayLike]) -> Components:
     Source: Searle, Casella & McCulloch 1992, Variance Components; Fisher 1925 for the intraclass share.
     """
     samples = [finite(group) for group in groups]
-    samples = [x - min(map(np.min, samples)) for x in samples]  # so that equal scores have exactly no variance
+    lowest = min(map(np.min, samples), default=0.0)
+    samples = [x - lowest for x in samples]  # so that equal scores have exactly no variance
     sizes = np.array([len(x) for x in samples], np.float64)
     k, n = len(samples), int(sizes.sum())
     if k < 2 or n == k:

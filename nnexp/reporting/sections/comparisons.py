@@ -35,7 +35,7 @@ def _blocks(study: Study, canvas: Canvas, ranked: bool, allow_unequal: bool) -> 
         yield Callout("refusal", inline(f"Arms are not compared: at a seed trials have up to {several} different data, "
                                         "and a score on one says nothing of a score on another."))  # fmt: skip
         return
-    fields = {axis.name: contenders(study, axis) for axis in study.axes}
+    fields = {axis.name: () if _too_many(axis) else contenders(study, axis) for axis in study.axes}
     compared = [axis for axis in study.axes if _why_not(study, axis, fields[axis.name], allow_unequal) is None]
     made = adjusted([contrasts(study, axis, fields[axis.name]) for axis in compared])
     told = {each.axis.name: each for each in made}
@@ -60,13 +60,17 @@ def _axis(study: Study, canvas: Canvas, found: tuple[Contender, ...], made: Cont
         yield from budget_blocks(study, canvas, axis, found)
 
 
+def _too_many(axis: Axis) -> bool:
+    return len(axis.values) > (FEW_NUMBERS if axis.numeric else MOST_ARMS)
+
+
 def _why_not(study: Study, axis: Axis, found: tuple[Contender, ...], allow_unequal: bool) -> Block | None:
     """Return what stands in the place of a comparison that is not made; None if it is."""
     what = f"Arms of {axis.label}"
-    if axis.numeric and len(axis.values) > FEW_NUMBERS:
+    if axis.numeric and _too_many(axis):
         why = f"Its {len(axis.values)} values are a range of numbers: how the score follows them is shown under "
         return Omitted(what, inline(why, Reference("sensitivity", "Sensitivity"), "."))
-    if len(axis.values) > MOST_ARMS:
+    if _too_many(axis):
         why = f"It has {len(axis.values)} values; more than {MOST_ARMS} cannot be told apart in a figure: see "
         return Omitted(what, inline(why, Reference("leaderboard", "the leaderboard"), "."))
     if len(found) < 2:
