@@ -113,7 +113,9 @@ def _histories(history_of: Callable[[str], History], keys: Sequence[str]) -> Dat
             [("key", [key] * count), ("epoch", history.epochs), ("time", history.times), *history.values.items()]
         )
         for name, values in found:
-            columns.setdefault(name, [np.nan] * rows).extend(values)
+            if name not in columns:
+                columns[name] = [np.nan] * rows
+            columns[name].extend(values)
         rows += count
         for values in columns.values():
             values.extend([np.nan] * (rows - len(values)))

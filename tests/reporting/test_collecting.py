@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nnexp.reporting.collecting import HASTE, collect
+from nnexp.reporting.collecting import HASTE, _histories, collect
 from nnexp.reporting.snapshot import Snapshot, read_snapshot, write_snapshot
 from nnexp.reporting.study import make_study
 from nnexp.sweeps.ledger import Ledger
+from nnexp.sweeps.results import History
 from tests.sweeps.ledgers import RESULT, fill
 
 
@@ -81,3 +82,11 @@ def test_a_study_can_be_made_of_a_sweep_that_is_not_over(tmp_path: Path) -> None
     study = make_study(collected(tmp_path))
     assert [each.n for each in study.configurations] == [2, 2, 0, 0]
     assert study.seeds == (0,)
+
+
+def test_a_metric_that_some_trials_lack_is_nan_there() -> None:
+    histories = {"a": History((1, 2), (0.1, 0.2), {"x": (1.0, 2.0)}), "b": History((1,), (0.3,), {"y": (3.0,)})}
+    found = _histories(histories.__getitem__, ["a", "b", "a"])
+    assert found["key"].to_list() == ["a", "a", "b", "a", "a"]
+    assert found["x"].fillna(0).to_list() == [1, 2, 0, 1, 2]
+    assert found["y"].fillna(0).to_list() == [0, 0, 3, 0, 0]
