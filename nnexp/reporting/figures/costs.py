@@ -10,7 +10,7 @@ import numpy as np
 
 from nnexp.reporting.drawing import INK, MUTED, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, first, marked, wrapped
-from nnexp.reporting.figures.scales import focus, grid, scale_log, whole_ticks
+from nnexp.reporting.figures.scales import PLAIN, focus, grid, scale_log, whole_ticks
 from nnexp.statistics import fronts
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def pareto(spent: Sequence[Spent], cost: str, metric: str, better: str = "higher
     axes = figure.add_subplot()
     scale_log(axes, "x", [each.cost for each in there])
     ranked = sorted((each.score for each in there), reverse=better == "higher")
-    focus(axes, "y", [[each] for each in ranked])
+    focus(axes, "y", [[each] for each in ranked], max(len(ranked) // 4, 5))
     _off_scale(axes, [each.score for each in there])
     for each in there:
         strong = each in front
@@ -138,7 +138,7 @@ def _off_scale(axes: Axes, scores: Sequence[float]) -> None:
     ):
         if count:
             told = f"{sign} {count} off the scale"
-            axes.text(0.01, y, told, transform=axes.transAxes, va=va, fontsize=8, color=MUTED)
+            axes.text(0.01, y, told, transform=axes.transAxes, va=va, fontsize=8, color=MUTED, bbox=PLAIN)
 
 
 def _arms(figure: Figure, arms: dict[int, str]) -> None:

@@ -21,6 +21,7 @@ Item = TypeVar("Item")
 
 ALIKE = re.compile(r"\[([^\[\],\s]+)(?:, ?\1){2,}\]")
 
+NEAR = 0.85  # of the width, from which on a line leads to the label
 MOST = 20  # arms in a figure
 CUT = 34  # characters of a name beside an axis
 LINE = 1.25  # heights of a font from one line to the next
@@ -78,7 +79,7 @@ def label_ends(axes: Axes, ends: Sequence[End]) -> None:
     """
     for end in ends:
         if np.isfinite([end.x, end.y]).all():
-            _label(axes, _within(axes, end))
+            _label(axes, _within(axes, end))  # a triangle tells that the line ends beyond the axes
 
 
 def spread_ends(axes: Axes) -> None:
@@ -117,12 +118,13 @@ def spread(wanted: Sequence[float], gap: float, top: float = 1.0) -> list[float]
 def _label(axes: Axes, end: End) -> None:
     from matplotlib.lines import Line2D
 
-    y = _fraction(axes, end)
+    x, y = _fraction(axes, end)
     line = Line2D([1], [y], transform=_right(axes, 13), clip_on=False, linestyle="", gid=GROUP, **marked(end.look))
     axes.add_line(line)
-    arrow = {"arrowstyle": "-", "color": end.look.color, "linewidth": 0.7, "relpos": (0, 0.5), "shrinkA": 13}
+    near = 0.7 if x > NEAR else 0.0  # lines from afar would cross the others
+    arrow = {"arrowstyle": "-", "color": end.look.color, "linewidth": near, "relpos": (0, 0.5), "shrinkA": 13}
     axes.annotate(
-        cut(end.label, 22),
+        end.label,
         xy=(end.x, end.y),
         xytext=(1, y),
         textcoords=_right(axes, 18),
@@ -137,7 +139,8 @@ def _label(axes: Axes, end: End) -> None:
 def _within(axes: Axes, end: End) -> End:
     """Return an end at the nearest place that the axes show."""
     (left, right), (low, high) = sorted(axes.get_xlim()), sorted(axes.get_ylim())
-    return End(end.label, end.look, min(max(end.x, left), right), min(max(end.y, low), high))
+    beyond = " ▾" if end.y < low else " ▴" if end.y > high else ""
+    return End(cut(end.label, 22) + beyond, end.look, min(max(end.x, left), right), min(max(end.y, low), high))
 
 
 def marked(look: Look, size: float = 5) -> dict[str, Any]:
@@ -153,9 +156,9 @@ def _right(axes: Axes, points: float) -> Transform:
     return axes.transAxes + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans)
 
 
-def _fraction(axes: Axes, end: End) -> float:
-    _, y = axes.transAxes.inverted().transform(axes.transData.transform((end.x, end.y)))
-    return float(y)
+def _fraction(axes: Axes, end: End) -> tuple[float, float]:
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform((end.x, end.y)))
+    return float(x), float(y)
 
 
 @cache

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import Look, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import End, first, label_ends, marked
-from nnexp.reporting.figures.scales import finite, grid, scale_log, scale_scores, span, whole_ticks
+from nnexp.reporting.figures.scales import finite, grid, middle, narrowed, scale_log, scale_scores, span, whole_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,6 +95,8 @@ def expected_best(
         if unit != "Seconds":
             whole_ticks(axes)
     scale_scores(axes, "y", _heights(curves))
+    if axes.get_yscale() == "linear":
+        axes.set_ylim(narrowed(middle(_heights(curves), 0.15), _heights(curves)))
     _draw(axes, curves)
     axes.set(xlabel=f"{unit}{more}", ylabel=f"Expected best {metric}\n({better} is better)")
     return figure

@@ -63,10 +63,10 @@ def log_span(values: ArrayLike, margin: float = 0.04) -> tuple[float, float]:
     return float(10 ** (low - room)), float(10 ** (high + room))
 
 
-def scale_scores(axes: Axes, which: Which, values: ArrayLike) -> None:
+def scale_scores(axes: Axes, which: Which, values: ArrayLike, decades: float = DECADES) -> None:
     """Give an axis of scores its limits: a logarithmic scale where they are positive and span decades."""
     found = finite(values)
-    if len(found) and found.min() > 0 and math.log10(found.max() / found.min()) > DECADES:
+    if len(found) and found.min() > 0 and math.log10(found.max() / found.min()) > decades:
         scale_log(axes, which, found)
     else:
         axes.set(**{f"{which}lim": span(found)})
@@ -111,15 +111,21 @@ def focus(axes: Axes, which: Which, rows: Sequence[ArrayLike], first: int | None
     axes.set(**{f"{which}lim": narrowed(some, everything)})
 
 
-def narrowed(some: ArrayLike, everything: ArrayLike) -> tuple[float, float]:
+def narrowed(some: ArrayLike, everything: ArrayLike, margin: float = 0.4) -> tuple[float, float]:
     """Return limits around all values, or around some that matter more where the others would squeeze them."""
-    low, high = span(some, 0.4)
+    low, high = span(some, margin)
     least, most = span(everything)
     if not len(finite(some)) or most - least <= WIDER * (high - low):
         return least, most
     room = 0.04 * (high - low)  # no more beyond 0 and, of shares, beyond 1
     smallest, largest = finite(everything).min(), finite(everything).max()
     return max(low, -room) if smallest >= 0 else low, min(high, 1 + room) if smallest >= 0 and largest <= 1 else high
+
+
+def middle(values: ArrayLike, share: float = 0.1) -> NDArray[np.float64]:
+    """Return the bounds of values without a share of the lowest and of the highest."""
+    found = finite(values)
+    return np.quantile(found, [share, 1 - share]) if len(found) else found
 
 
 def joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnexp.reporting.drawing import COLORS, INK, MUTED, look, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import cut, first, wrapped
-from nnexp.reporting.figures.scales import finite, focus, grid, off_scale
+from nnexp.reporting.figures.scales import finite, focus, grid, joined, narrowed, off_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,8 +81,9 @@ def arms(rows: Sequence[ScoredArm], metric: str, better: str = "higher") -> Figu
     figure = new_figure(0.95 + (0.52 if defaults else 0.4) * max(len(rows), 2))
     axes = figure.add_subplot()
     tuned = sorted((each.tuned for each in rows), key=lambda each: _rank(each, better))
+    best = narrowed(_together(tuned[: max(-(-len(tuned) // 2), 3)]), _together(tuned))
     both = [*tuned, *(each.defaults for each in rows if each.defaults)]
-    focus(axes, "x", [_all(each) for each in both], max(-(-len(tuned) // 2), 3))
+    axes.set_xlim(narrowed(best, _together(both), 0.0))
     for place, row in enumerate(rows):
         arm = look(row.place)
         _scores(axes, row.tuned.validation, place + UPPER, arm.color, arm.marker)
@@ -107,6 +108,10 @@ def _rank(row: Scored, better: str) -> float:
 
 def _all(row: Scored) -> Vector:
     return np.concatenate([row.validation, row.test, [row.middle, row.low, row.high]])
+
+
+def _together(rows: Sequence[Scored]) -> Vector:
+    return joined([_all(each) for each in rows])
 
 
 def _scores(axes: Axes, scores: Vector, y: float, color: str, marker: str = "o", hollow: bool = False) -> None:

@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from nnexp.reporting.drawing import COLORS, INK, new_figure, rounded, styled
 from nnexp.reporting.figures.labels import End, cut, first, label_ends, marked
 from nnexp.reporting.figures.lines import Curve
-from nnexp.reporting.figures.scales import finite, grid, joined, narrowed, scale_scores, span, whole_ticks
+from nnexp.reporting.figures.scales import (
+    DECADES,
+    finite,
+    grid,
+    joined,
+    middle,
+    narrowed,
+    scale_scores,
+    span,
+    whole_ticks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,8 +90,8 @@ def norms(weights: Sequence[Curve], gradients: Sequence[Curve], unit: str = "Epo
     (weights, more), (gradients, _) = first(weights), first(gradients)
     figure = new_figure(2 * max(2.3, 0.2 * len(weights) + 0.5), wide=False)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    _together(upper, weights, unit)
-    _together(lower, gradients, unit)
+    _together(upper, weights, unit, decades=1)
+    _together(lower, gradients, unit, decades=1)
     upper.set(ylabel="Norm of the weights", xlabel="")
     upper.tick_params(axis="x", length=0, labelbottom=False)
     lower.set(ylabel="Norm of the gradient", xlabel=f"{unit}{more}")
@@ -97,13 +107,13 @@ def thinned(curve: Curve, most: int = POINTS) -> Curve:
     return Curve(curve.label, curve.place, curve.x[kept], curve.y[kept], low, high)
 
 
-def _together(axes: Axes, arms: Sequence[Curve], unit: str, zero: bool = False) -> None:
+def _together(axes: Axes, arms: Sequence[Curve], unit: str, zero: bool = False, decades: float = DECADES) -> None:
     grid(axes, "y")
     shown = arms if len(arms) <= BANDS else [Curve(each.label, each.place, each.x, each.y) for each in arms]
     _scale_x(axes, shown, unit)
     if zero:
         axes.axhline(0, color=INK, linewidth=0.8)
-    _scale_y(axes, shown, [0.0] if zero else [])
+    _scale_y(axes, shown, [0.0] if zero else [], decades)
     for place, each in enumerate(shown):
         line = thinned(each)
         step = max(len(line.x) // 6, 1)
@@ -152,20 +162,15 @@ def _scale_x(axes: Axes, lines: Sequence[Curve], unit: str) -> None:
         whole_ticks(axes)
 
 
-def _scale_y(axes: Axes, lines: Sequence[Curve], more: Sequence[float] = ()) -> None:
-    """Give the y axis limits; where the first tenth of the training needs far more than the rest, those of the rest."""
-    scale_scores(axes, "y", [*_heights(lines), *more])
+def _scale_y(axes: Axes, lines: Sequence[Curve], more: Sequence[float] = (), decades: float = DECADES) -> None:
+    """Give the y axis limits: where a few values need far more than the others, as early ones, those of the others."""
+    scale_scores(axes, "y", [*_heights(lines), *more], decades)
     if axes.get_yscale() == "linear":
-        axes.set_ylim(narrowed([*_heights(lines, 0.1), *more], [*_heights(lines), *more]))
+        axes.set_ylim(narrowed([*middle(_heights(lines)), *more], [*_heights(lines), *more]))
 
 
-def _heights(lines: Sequence[Curve], after: float = 0.0) -> Vector:
-    """Return the heights of lines and bands, from a share of their x on."""
-    found = []
-    for each in lines:
-        start = each.x[0] + after * (each.x[-1] - each.x[0]) if len(each.x) else 0.0
-        found += [part[each.x >= start] for part in (each.y, each.low, each.high) if len(part)]
-    return joined(found)
+def _heights(lines: Sequence[Curve]) -> Vector:
+    return joined([part for each in lines for part in (each.y, each.low, each.high)])
 
 
 def _end(curve: Curve) -> End:

@@ -13,7 +13,9 @@ from matplotlib.transforms import Bbox
 
 from nnexp.reporting.drawing import WIDE, WIDTH, as_bytes
 from nnexp.reporting.figures.labels import cut, legible, spread, wrapped
+from nnexp.reporting.figures.lines import Curve
 from nnexp.reporting.figures.settling import visible_labels
+from nnexp.reporting.figures.training import curves
 from tests.reporting.figures.cases import FIGURES, INPUTS, Input
 
 ALWAYS = ("14 arms", "nothing")
@@ -96,6 +98,18 @@ def test_numbers_beside_colours_that_span_decades_are_plain() -> None:
     texts = [each.get_text() for each in shown_texts(FIGURES["interaction"](Input(kind="huge")))]
     assert [each for each in texts if "$" in each or "e+" in each] == []
     assert "10¹²" in texts
+
+
+def test_a_line_that_ends_off_the_scale_is_told_so_and_does_not_squeeze_the_others() -> None:
+    x = np.arange(1.0, 31.0)
+    arms = [
+        Curve(name, at, x, 0.9 + 0.05 * (1 - 1 / (x + at))) for at, name in enumerate(["a", "b", "c", "d", "e", "f"])
+    ]
+    figure = curves(
+        [*arms, *(Curve(f"{at}", at, x, arms[0].y) for at in range(6, 11)), Curve("z", 11, x, 0.3 + 0.001 * x)], "a"
+    )
+    assert figure.axes[0].get_ylim()[0] > 0.8
+    assert [each.get_text() for each in figure.axes[0].texts if "▾" in each.get_text()] == ["z ▾"]
 
 
 def test_labels_that_fit_stay_and_those_that_do_not_move_no_farther_than_needed() -> None:
