@@ -15,6 +15,7 @@ from nnexp.reporting.sections.learning import learning_curves
 from nnexp.reporting.sections.networks import networks
 from nnexp.reporting.sections.ranking import leaderboard
 from nnexp.reporting.sections.rebuild import rebuild
+from nnexp.reporting.sections.sensitivity import sensitivity
 from nnexp.reporting.study import Study
 
 Timed = Callable[[str], None]
@@ -33,6 +34,7 @@ def outline(
         lambda: accounting(study, canvas, found),
         lambda: leaderboard(study, canvas, ranked=ranked),
         lambda: comparisons(study, canvas, ranked=ranked, allow_unequal=allow_unequal),
+        lambda: sensitivity(study, canvas),
         lambda: learning_curves(study, canvas),
         lambda: networks(study, canvas),
         lambda: costs(study, canvas),
