@@ -20,11 +20,21 @@ from pathlib import Path
 from typing import Any
 import numpy as np
 from nnexp.reporting.drawing import save
+from nnexp.reporting.figures.costs import Ended, accounting
 from nnexp.reporting.figures.lines import Curve, expected_best
+from nnexp.reporting.figures.networks import Points, Region, animate, regions
 x = np.arange(1.0, 17.0)
 names = ("sgd", "mömentum", "$a$", "b_c", "未")
 curves = [Curve(name, at, x, 1 - 1 / (x + at), 0.9 - 1 / (x + at), 1.1 - 1 / (x + at)) for at, name in enumerate(names)]
-save(expected_best(curves, "val/acc"), Path(sys.argv[1]), "figure")
+out = Path(sys.argv[1])
+save(expected_best(curves, "val/acc"), out, "lines")
+save(accounting([Ended("sgd", 3, 1, 1, 1, 1)]), out, "hatched")
+grid = np.linspace(-1, 1, 20)
+panels = [Region("sgd", grid, grid, (np.add.outer(at * grid, grid) > 0).astype(np.int64)) for at in range(3)]
+points = Points(grid, grid, np.arange(20) % 2)
+frames = [regions([panel], points, ["a", "b"], f"Epoch {at}") for at, panel in enumerate(panels)]
+save(frames[0], out, "regions")
+(out / "moving.png").write_bytes(animate(frames))
 """
 
 
@@ -40,7 +50,10 @@ def test_another_process_time_zone_locale_and_hash_seed_write_the_same_bytes(tmp
     rc.write_text("font.size: 30\nfigure.facecolor: red\nsavefig.dpi: 300\nsavefig.bbox: tight\n")
     one = written(tmp_path / "one", PYTHONHASHSEED="1", TZ="Asia/Tokyo", LC_ALL="C")
     other = written(tmp_path / "other", PYTHONHASHSEED="2", TZ="UTC", LC_ALL="de_DE.UTF-8", MATPLOTLIBRC=str(rc))
-    assert sorted(one) == ["figure.pdf", "figure.png", "figure.svg"]
+    names = ("hatched", "lines", "regions")
+    assert sorted(one) == sorted(
+        [*(f"{name}.{each}" for name in names for each in ("pdf", "png", "svg")), "moving.png"]
+    )
     assert [name for name in one if one[name] != other[name]] == []
 
 
