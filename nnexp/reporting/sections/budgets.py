@@ -19,7 +19,8 @@ from nnexp.statistics.budgets import expected_best_in
 
 ORDERS = 200  # that are drawn for a seed and an arm
 PLACES = 24  # at which seconds are looked at
-MOST_PLACES = 60  # numbers of trials that are drawn
+MOST_PLACES = 40  # numbers of trials that are drawn
+TOLD = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # numbers of trials in the table
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def _tries(study: Study, arm: Arm) -> Tries | None:
 
 
 def _by_trials(study: Study, tries: Tries, floor: float) -> Curve:
-    numbers = np.unique(np.linspace(1, tries.size, min(tries.size, MOST_PLACES)).round().astype(np.int64))
+    spread = np.geomspace(1, tries.size, MOST_PLACES).round().astype(np.int64)
+    numbers = np.unique(np.concatenate([spread, [each for each in TOLD if each <= tries.size]]))
     return _curve(study, tries, numbers.astype(np.float64), [of_trials(row, numbers, floor) for row in tries.scores])
 
 
@@ -144,7 +146,7 @@ def _alt(axis: Axis, curves: Sequence[Curve], against: str) -> str:
 
 def _table(study: Study, axis: Axis, tries: Sequence[Tries], curves: Sequence[Curve]) -> Table:
     most = max(each.size for each in tries)
-    wanted = [each for each in (1, 2, 4, 8, 16, 32, 64, 128, 256) if each < most] + [most]
+    wanted = [each for each in TOLD if each < most] + [most]
     rows = tuple(
         (each.label, *(_at(each, number) for number in wanted), float(made.seconds.sum(axis=1).mean()))
         for each, made in zip(curves, tries, strict=True)
@@ -162,5 +164,6 @@ def _table(study: Study, axis: Axis, tries: Sequence[Tries], curves: Sequence[Cu
 
 
 def _at(curve: Curve, number: int) -> float | None:
-    """Return a curve's height at a number of trials; between those that were looked at, on the line between them."""
-    return float(np.interp(number, curve.x, curve.y)) if number <= curve.x[-1] else None
+    """Return a curve's height at a number of trials; None where it was not looked at: the arm has fewer."""
+    there = np.flatnonzero(curve.x == number)
+    return float(curve.y[there[0]]) if len(there) else None

@@ -26,7 +26,7 @@ class Stretch:
         """The value, or from which to which they are, as they are told."""
         if len(self.values) == 1:
             return told(self.values[0])
-        return f"{self.values[0]:.3g} – {self.values[-1]:.3g}"
+        return f"{self.values[0]:.2g} – {self.values[-1]:.2g}"
 
 
 def stretches_of(axis: Axis) -> tuple[Stretch, ...]:
@@ -42,5 +42,10 @@ def stretches_of(axis: Axis) -> tuple[Stretch, ...]:
 
 def _middle(values: Sequence[float], logarithmic: bool) -> float:
     if logarithmic and min(values) > 0:
-        return math.exp(math.fsum(map(math.log, values)) / len(values))
-    return math.fsum(values) / len(values)
+        return _short(math.exp(math.fsum(map(math.log, values)) / len(values)))
+    return _short(math.fsum(values) / len(values))
+
+
+def _short(value: float) -> float:
+    """Return a value with the digits that a tick has room for."""
+    return float(f"{value:.3g}")

@@ -234,6 +234,17 @@ def test_a_budget_is_expected_to_find_the_mean_with_one_trial_and_the_best_with_
     assert column(found, "all of them take") == [8.0, 8.0, 8.0]
 
 
+def test_many_trials_are_told_at_powers_of_two_exactly() -> None:
+    lrs = [10 ** (-place / 40) for place in range(120)]
+    of = study(
+        {"optimizer": ("adam", "sgd"), "optimizer.lr": lrs}, lambda chosen, seed: float(chosen["optimizer.lr"]), seeds=1
+    )
+    found = table(made(of), "budget-trials-optimizer")
+    pairs = [max(one, other) for place, one in enumerate(lrs) for other in lrs[:place]]
+    assert column(found, "best of 2")[0] == pytest.approx(np.mean(pairs))
+    assert column(found, "best of 120")[0] == pytest.approx(1.0)
+
+
 def test_a_diverged_trial_counts_as_the_worst_score_in_a_budget() -> None:
     found = table(section(), "budget-trials-optimizer")
     plain = [[score({"optimizer": "sgd", "optimizer.lr": lr}, seed) for lr in LRS] for seed in range(8)]
