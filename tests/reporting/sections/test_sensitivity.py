@@ -128,6 +128,11 @@ def test_interactions_that_are_more_than_chance_are_mapped() -> None:
         return 0.5 + sign * 0.1 * LRS.index(chosen["optimizer.lr"]) + NOISE[seed]
 
     assert "% of the variance" in figures(made(grid(crossing)))["interaction-optimizer-lr"]
+    drawn = iter(np.random.default_rng(0).normal(size=48))  # a share of chance for the interaction
+    noisy = made(grid(lambda chosen, seed: 0.5 + 0.01 * LRS.index(chosen["optimizer.lr"]) + 0.02 * next(drawn)))
+    shares = table(noisy, "variance-shares")
+    assert dict(zip(column(shares, "of"), column(shares, "share"), strict=True))["optimizer × lr"] > 0.01
+    assert not [name for name in figures(noisy) if name.startswith("interaction")]
     plain = made(grid(lambda chosen, seed: 0.5 + chosen["optimizer.lr"] / 10 + NOISE[seed]))
     assert not [name for name in figures(plain) if name.startswith("interaction")]
     assert "more than seeds make" in left_out(plain)["Interactions of pairs"]
@@ -160,9 +165,14 @@ def test_where_the_grid_is_not_full_importance_is_told_or_why_not() -> None:
 
 def test_configurations_of_which_a_trial_diverged_are_the_worst_for_importance() -> None:
     lrs = tuple(10 ** (-place / 20) for place in range(60))
-    of = study({"optimizer.lr": lrs}, lambda chosen, seed: math.nan if chosen["optimizer.lr"] > 0.5 else 0.5, seeds=2)
-    assert importance_of(of).reason is not None  # all others tie
-    assert "tie for the best" in str(importance_of(of).reason)
+
+    def score(chosen: Mapping[str, Any], seed: int) -> float:
+        if seed == 1 and chosen["optimizer.lr"] > 0.5:
+            return math.nan  # the other seed would be the best of all
+        return float(chosen["optimizer.lr"]) if chosen["optimizer.lr"] > 0.5 else 0.1
+
+    found = importance_of(study({"optimizer.lr": lrs}, score, seeds=2))
+    assert found.reason == "53 of 60 trials tie for the best 10%"
 
 
 def test_seeds_stand_beside_configurations_with_what_they_alone_do() -> None:
