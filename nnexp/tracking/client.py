@@ -46,6 +46,11 @@ class ClientWriter:
             if not token:
                 return found
 
+    def latest(self, run: str, metric: str) -> tuple[int, int] | None:
+        """Return the step and the time of a metric's last point."""
+        points = self.client.get_metric_history(run, metric)
+        return max(((each.step, each.timestamp) for each in points), default=None)
+
     def create(self, name: str, tags: Mapping[str, str], started: int) -> FoundRun:
         """Make a run."""
         return _found(self.client.create_run(self.experiment_id, start_time=started, tags=dict(tags), run_name=name))

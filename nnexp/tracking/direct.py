@@ -55,6 +55,7 @@ _INPUT = """
 INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)
 VALUES (?, 'DATASET', ?, 'RUN', ?, 0) ON CONFLICT DO NOTHING
 """
+_LAST_POINT = "SELECT step, timestamp FROM latest_metrics WHERE run_uuid = ? AND key = ?"
 _FIND = """
 SELECT run.run_uuid, run.status, run.end_time, run.artifact_uri, tag.key, tag.value
 FROM runs AS run JOIN tags AS tag ON tag.run_uuid = run.run_uuid
@@ -113,6 +114,12 @@ class DirectWriter:
                     found[run] = FoundRun(run, status, ended, artifacts, told.setdefault(run, {}))
                 told[run][name] = text
         return list(found.values())
+
+    def latest(self, run: str, metric: str) -> tuple[int, int] | None:
+        """Return the step and the time of a metric's last point."""
+        with clearly():
+            found = self._connection.execute(_LAST_POINT, (run, metric)).fetchone()
+        return None if found is None else (int(found[0]), int(found[1]))
 
     def create(self, name: str, tags: Mapping[str, str], started: int) -> FoundRun:
         """Make a run."""

@@ -100,6 +100,10 @@ class Runs:
                 return self.there[key]
         raise AssertionError("unreachable")
 
+    def latest(self, run: KnownRun, metric: str) -> tuple[int, int] | None:
+        """Return the step and the time (milliseconds since 1970) of a metric's last point; None if it has none."""
+        return self._patiently(lambda: self._writer.latest(run.id, metric))
+
     def was_deleted(self, id: str) -> bool:
         """Return whether a run is there, but somebody deleted it."""
         try:

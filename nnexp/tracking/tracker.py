@@ -25,6 +25,7 @@ from nnexp.tracking.told import Account, Told
 from nnexp.tracking.writer import GoneError
 
 AT_FIRST, AT_LAST = ("plan.json", "environment.json"), ("leaderboard.csv", "comparison.png")  # files of a sweep
+RECORDED = "train/cost"  # is in every record
 TOGETHER_SECONDS = 0.5  # how long a store is written without letting others write
 
 
@@ -45,6 +46,7 @@ class Tracker:
         self.count = 0
         self._to_note: list[tuple[str, Delivered, int | None]] = []  # what the ledger is to know of
         self._failures: Counter[str] = Counter()  # by key: what fails goes last the next time
+        self._compared: set[str] = set()  # keys whose run has no record but the ledger's
         self._circumstances = contents.circumstances(self._environment())
         self._delivered = ledger.deliveries(sweep)
         self.runs = Runs(store, found, self._delivered)
@@ -116,7 +118,7 @@ class Tracker:
             self.ledger.nothing_due(self.sweep.id, key, version)
             return
         run = self.runs.find(key)
-        if run is not None and _is_another(run, standing):
+        if run is not None and (_is_another(run, standing) or self._tells_what_is_lost(key, run)):
             self.runs.delete(key)
             run = None
         before = self._delivered.get(key)
@@ -133,6 +135,22 @@ class Tracker:
             epoch = history.epochs[-1] if history.epochs else 0 if before is None else before.epoch
             self._note(key, run, standing, epoch, version)
 
+    def _tells_what_is_lost(self, key: str, run: KnownRun) -> bool:
+        """Return whether a run has a record that the ledger has not, because it was damaged: it was made again since.
+
+        That cannot happen to what this tracker tells, so that one look at a run that it found is enough.
+        """
+        if key in self._compared or run.status in OVER:
+            return False
+        self._compared.add(key)
+        last = self.runs.latest(run, RECORDED)
+        if last is None:
+            return False
+        history = self.ledger.history(self.sweep.id, key)
+        return last not in {
+            (epoch, milliseconds(moment)) for epoch, moment in zip(history.epochs, history.times, strict=True)
+        }
+
     def _tell_all(self, run: KnownRun | None, standing: Standing, history: History) -> KnownRun:
         """Tell a run everything; it is made if it is missing."""
         told = self.account.of_trial(standing, history)
@@ -142,6 +160,7 @@ class Tracker:
         made = run is None
         if run is None:
             run = self.runs.make(standing.key, told.name, tags, told.started, standing.generation)
+            self._compared.add(standing.key)
         self.runs.log(run, told.points, told.params, {} if made else tags)
         if told.whole is not None:
             self.runs.text(run, told.whole, WHOLE)

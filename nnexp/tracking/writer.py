@@ -46,6 +46,9 @@ class Writer(Protocol):
     def find(self, tags: Mapping[str, str]) -> list[FoundRun]:
         """Return the active runs that have all of some tags, those that started last first."""
 
+    def latest(self, run: str, metric: str) -> tuple[int, int] | None:
+        """Return the step and the time (milliseconds since 1970) of a metric's last point; None if it has none."""
+
     def create(self, name: str, tags: Mapping[str, str], started: int) -> FoundRun:
         """Make a run. started: milliseconds since 1970."""
 

@@ -179,7 +179,8 @@ def test_help_lists_every_group_and_choice_and_every_setting(asked: dict[str, As
     lines = dict(line.split(": ", 1) for line in ended.out.splitlines() if ": " in line)
     for group, table in TABLES.items():
         assert set(table) <= set(lines[group].split(", "))
-    assert lines["experiment"] == "quickstart"
+    bundled = sorted(path.stem for path in (conf_folder() / "experiment").glob("*.yaml"))
+    assert lines["experiment"].split(", ") == bundled
     assert (lines["  epochs"], lines["  workers"], lines["seed"], lines["  root"]) == ("20", "auto", "0", "runs")
 
 

@@ -94,7 +94,14 @@ class Pretended:
 
 
 def pretend(
-    root: Path, uri: str, *, name: str = "pretended", configurations: int = 2, seeds: int = 2, single: bool = False
+    root: Path,
+    uri: str,
+    *,
+    name: str = "pretended",
+    configurations: int = 2,
+    seeds: int = 2,
+    single: bool = False,
+    planned_at: float | None = None,
 ) -> Pretended:
     """Return a sweep that is planned in the ledger of a root."""
     chosen = [
@@ -105,7 +112,8 @@ def pretend(
     plan, _ = make_plan(name, chosen)
     store = Store(uri, "nnexp", root)
     ledger = Ledger(root / "ledger.db")
-    ledger.add(plan, "c" * 64, {"store": store.address, "experiment": "nnexp", "single": single, "argv": []})
+    settings = {"store": store.address, "experiment": "nnexp", "single": single, "argv": []}
+    ledger.add(plan, "c" * 64, settings, planned_at)
     plan.freeze(root / "sweeps" / plan.id)
     return Pretended(plan, root, store, ledger, tuple(trial.key for trial in plan.trials))
 

@@ -10,6 +10,7 @@ import pytest
 
 from nnexp.sweeps.files import trial_folder
 from nnexp.tracking.delivery import Delivery, Drained
+from tests.tracking import pretended
 from tests.tracking.pretended import METRICS, Database, Pretended, assert_delivered, pretend
 
 
@@ -270,3 +271,25 @@ def test_between_deliveries_as_much_time_passes_as_is_told(sweep: Pretended) -> 
     delivery.wake()
     wait_until(lambda: not sweep.ledger.pending(sweep.plan.id))
     delivery.abandon()
+
+
+def test_records_that_the_ledger_lost_and_made_again_are_not_there_twice(
+    sweep: Pretended, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep.begin()
+    sweep.train(sweep.keys, 1, 3)
+    deliver_live(sweep)
+    planned = sweep.ledger.sweep(sweep.plan.id)
+    assert planned is not None
+    sweep.ledger.close()
+    for path in sweep.root.glob("ledger.db*"):
+        path.unlink()
+    monkeypatch.setattr(pretended, "BEGAN", pretended.BEGAN + 1000)
+    again = pretend(sweep.root, sweep.store.uri, planned_at=planned.planned_at)
+    again.begin()
+    again.train(again.keys, 1, 2)
+    deliver_live(again)
+    again.train(again.keys, 3, 4)
+    again.end(again.keys, 4)
+    assert deliver(again).pending == 0
+    assert_delivered(again, database, 4)
