@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Value = Any  # of an axis: a number, a name, a truth value, a tuple, None
 Vector = NDArray[np.float64]
 
+SAME = re.compile(r"\[([^\[\],\s]+)(?:,\s*\1){2,}\]")  # a list of one value, three times or more
 SWEEP = "sweep"  # the axis of studies of several sweeps
 FEW = 6  # pairs without which no two-sided rank test can reach 0.05
 LOGARITHMIC_RATIO = 2.5  # of neighbours, from which on a swept range is read as logarithmic
@@ -289,6 +291,11 @@ def told(value: Value) -> str:
     return str(value)
 
 
+def shortened(label: str) -> str:
+    """Return a trial's label with long lists of equal values as an axis tells them: `hidden=[32 × 12]`."""
+    return SAME.sub(lambda found: f"[{found[1]} × {found[0].count(found[1] + ',') + 1}]", label)
+
+
 def _configurations(snapshot: Snapshot, objective: Objective, several: bool) -> list[Configuration]:
     names = {each["id"]: each["name"] for each in snapshot.sweeps}
     found: dict[tuple[str, str], list[tuple[dict[str, Any], Repeat]]] = {}
@@ -299,7 +306,7 @@ def _configurations(snapshot: Snapshot, objective: Objective, several: bool) -> 
     for (sweep, id), pairs in found.items():
         row, first = pairs[0]
         parameters = {name: value for name, value in first.parameters.items() if name != "seed"}
-        label = str(row["configuration_label"])
+        label = shortened(str(row["configuration_label"]))
         if several:
             parameters, label = {SWEEP: sweep, **parameters}, f"{names[sweep]}: {label}"
         repeats = tuple(sorted((repeat for _, repeat in pairs), key=lambda each: each.seed))
@@ -323,7 +330,7 @@ def _repeat(row: Mapping[str, Any], objective: Objective) -> Repeat:
         key=row["key"],
         sweep=row["sweep"],
         seed=int(row["seed"]),
-        label=row["label"],
+        label=shortened(str(row["label"])),
         state=row["state"],
         note=row["note"] if isinstance(row["note"], str) else None,
         epoch=int(row["epoch"]),

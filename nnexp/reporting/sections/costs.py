@@ -73,8 +73,7 @@ def _pareto(study: Study, canvas: Canvas, cost: str, name: str, unit: str) -> Bl
         pareto(spent, f"{unit.capitalize()} a trial", objective.metric, objective.better),
         caption=inline(
             "Each dot is a configuration: its mean ", Code(objective.metric), f" and its mean {unit} a trial. Those "
-            f"that "
-            "no cheaper one beats are joined and numbered.",
+            "that no cheaper one beats are joined and numbered.",
         ),
         alt=f"Mean {objective.metric} of {len(spent)} configurations against {unit}, with the Pareto front",
     )  # fmt: skip

@@ -118,25 +118,30 @@ def _of_classes(study: Study, canvas: Canvas) -> Iterator[Block]:
         f"{int(matrix.sum()):,} answers.",
         alt=f"Confusion matrix of {classes} classes",
     )  # fmt: skip
+    yield from _class_scores(canvas, matrix, names)
+    yield _calibration(canvas, answers, taken == truth)
+
+
+def _class_scores(canvas: Canvas, matrix: NDArray[np.intp], names: list[str]) -> Iterator[Block]:
     scores = class_scores(matrix)
     yield canvas.figure(
         "class-scores", "Scores of each class", class_scores_figure(names, scores.precision, scores.recall, scores.f1),
         caption="Precision: of those named so, how many are. Recall: of those that are, how many were named so. F1: "
-        "the "
-        "harmonic mean of both.",
-        alt=f"Precision, recall and F1 of {classes} classes",
+        "the harmonic mean of both.",
+        alt=f"Precision, recall and F1 of {len(names)} classes",
     )  # fmt: skip
     values = np.stack([scores.support, scores.precision, scores.recall, scores.f1], axis=1)
     rows = tuple((name, *row) for name, row in zip(names, values.tolist(), strict=True))
     columns = (Column("class", format="code"), Column("answers", format="integer"), Column("precision", format="score"),
                Column("recall", format="score"), Column("F1", format="score"))  # fmt: skip
     yield Details("The scores as a table", (Table("class-scores", "Scores of each class", columns, rows, shown=NAMED),))
+
+
+def _calibration(canvas: Canvas, answers: Answers, right: NDArray[np.bool_]) -> Block:
     if not answers.outputs.shape[1]:
-        yield Omitted("Calibration", "The outputs under this loss are no probabilities.")
-        return
-    sure = np.clip(answers.outputs.max(axis=1), 0, 1)
-    bins = reliability(sure, taken == truth, BINS)
-    yield canvas.figure(
+        return Omitted("Calibration", "The outputs under this loss are no probabilities.")
+    bins = reliability(np.clip(answers.outputs.max(axis=1), 0, 1), right, BINS)
+    return canvas.figure(
         "calibration", "How sure it is, and how often it is right",
         reliability_figure(bins.confidence, bins.accuracy, bins.counts),
         caption=f"Answers by the probability that the network gave them, in {BINS} bins; a calibrated one is on the "
@@ -222,8 +227,7 @@ def _film(study: Study, canvas: Canvas, points: Points, classes: list[str], labe
     ]
     caption = inline(
         "The same networks trained again, which gave the same records; their regions after some epochs, early ones "
-        "more "
-        f"often ({', '.join(map(str, epochs))}).",
+        f"more often ({', '.join(map(str, epochs))}).",
     )  # fmt: skip
     yield Animation(
         "convergence", "How the networks converge", caption, f"Decision regions of networks over {len(epochs)} "

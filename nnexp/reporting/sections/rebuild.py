@@ -34,8 +34,7 @@ def rebuild(study: Study) -> Section:
 
 def _blocks(study: Study) -> Iterator[Block]:
     yield Paragraph("This report is made of the files in snapshot/ and of nothing else. The first command builds it "
-    "again "
-                    "from them and compares every byte; the others train the sweep again.")  # fmt: skip
+                    "again from them and compares every byte; the others train the sweep again.")  # fmt: skip
     yield Steps(("python -m nnexp.report --check .", *(command(each) for each in study.sweeps)))
     yield Paragraph(inline(
         "Equal bytes need the versions of nnexp, Matplotlib, NumPy and SciPy that ", Code("provenance.json"),
@@ -114,15 +113,12 @@ def _checklist(study: Study) -> Iterator[Inline]:
                  " and the division of the examples." if _splits_by_trial(study) else
                  "; the division of the examples is the same for all.")  # fmt: skip
     yield inline("Error bars: 95 % t intervals of the mean over seeds unless a caption says otherwise; bands of "
-    "curves are "
-                 "quartiles over seeds.")  # fmt: skip
+                 "curves are quartiles over seeds.")  # fmt: skip
     yield inline("Central tendency and variation: mean, deviation, median and interquartile mean of every "
-    "configuration "
-                 "stand in the leaderboard.")  # fmt: skip
+                 "configuration stand in the leaderboard.")  # fmt: skip
     yield inline("Compute: ", _compute(study), ".")
     yield inline("Statistics: exact sign-flip tests on paired seeds, adjusted by Holm; bootstraps seeded from the "
-    "trials' "
-                 f"keys ({study.entropy}).")  # fmt: skip
+                 f"trials' keys ({study.entropy}).")  # fmt: skip
 
 
 def _splits_by_trial(study: Study) -> bool:
