@@ -7,6 +7,7 @@ and for all that it is told, and exits as nnexp's commands do.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,5 +75,15 @@ def main() -> int:
     return EXIT_CODES.get(halt.cause, 1)
 
 
+def command() -> None:
+    """Run as a command does, which takes a Ctrl-C that comes when all has ended already as one."""
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -34,7 +34,7 @@ class Command:
         # SIGINT is ignored by what starts in the background, and by all that this starts
         heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
         self.process = subprocess.Popen(
-            [sys.executable, "-c", f"{heard}from tests.sweeps.driver import main; sys.exit(main())", *arguments],
+            [sys.executable, "-c", f"{heard}from tests.sweeps.driver import command; command()", *arguments],
             stdout=subprocess.PIPE, text=True, env=surroundings(),
         )  # fmt: skip
         self.lines: list[str] = []
