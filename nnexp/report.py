@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     clock = Clock()
     try:
         options = parser().parse_args(arguments)
+        _refuse_what_does_not_act(options)
         code = _check(options.check) if options.check is not None else _report(options, clock)
     except NnexpError as error:
         complain(str(error))
@@ -71,6 +72,19 @@ class _Found:
 
     snapshots: list[Snapshot]
     runs: list[tuple[Store, str]] = field(default_factory=list)
+
+
+def _refuse_what_does_not_act(options: argparse.Namespace) -> None:
+    """Raise UsageError for options that would change nothing."""
+    making = {
+        "SWEEP": options.sweeps, "--uri": options.uri, "--experiment": options.experiment, "--out": options.out,
+        "--allow-unequal": options.allow_unequal, "--no-log": options.no_log,
+    }  # fmt: skip
+    given = [name for name, value in making.items() if value]
+    if options.check is not None and given:
+        raise UsageError(f"--check takes all from the report itself: {', '.join(given)} would change nothing")
+    if options.experiment is not None and not _is_elsewhere(options.root.absolute(), options):
+        raise UsageError("--experiment is for sweeps read from MLflow, with --uri; here they are read from the ledger")
 
 
 def _check(folder: Path) -> int:

@@ -95,6 +95,8 @@ def test_several_sweeps_are_compared(root: Path) -> None:
         (("third",), 2, "there is no sweep 'third' in this ledger; it has: first-"),
         (("--out", "runs"), 2, "runs holds something that is no report: give another --out"),
         (("--check", "runs"), 3, "report.json is missing"),
+        (("first", "--check", "runs", "--no-log"), 2, "SWEEP, --no-log would change nothing"),
+        (("--experiment", "other"), 2, "--experiment is for sweeps read from MLflow"),
         (("--root", "nothing"), 1, "there is no MLflow store at"),
     ],
 )
